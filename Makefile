@@ -1,0 +1,31 @@
+# One word a task. Everything a task needs is fetched by the task itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help venv demo test lint bench torture docs clean
+
+help:            ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+venv: $(BIN)/connect  ## .venv with the command and everything the targets need
+
+$(BIN)/connect: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(BIN)/connect
+
+demo: venv       ## a legacy shop database becomes topics, SQL tables and a search index
+	$(BIN)/connect demo $(ARGS)
+
+test: venv       ## every test, on real servers that it starts itself
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: venv       ## ruff, mypy strict, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:           ## remove what the targets made here
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,76 @@
+"""The object behind an entry point of the group ``connect.plugins``: everything the framework knows of a plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pydantic import BaseModel
+
+    from connect.api.preflight import Finding
+    from connect.api.tables import TableInfo
+
+ENTRY_POINT_GROUP = "connect.plugins"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capabilities:
+    """What a plugin can do; chooses which contract tests apply to it.
+
+    Attributes:
+        snapshots: A source whose ``snapshots()`` works.
+        resumes_inside_transactions: A source whose positions can lie inside a transaction (rule S4).
+        truncate: A source that delivers TRUNCATE; a sink that applies it.
+        deletes: A sink that removes rows.
+        transactional: A sink whose rows and offsets are one transaction (exactly once by K1, not by versions).
+        appends: A sink that takes records with a null key.
+    """
+
+    snapshots: bool = False
+    resumes_inside_transactions: bool = False
+    truncate: bool = False
+    deletes: bool = False
+    transactional: bool = False
+    appends: bool = False
+
+
+def _nothing(*_: Any) -> Iterable[Any]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plugin:
+    """A plugin: its configuration model, how to build it, what it can do.
+
+    Attributes:
+        name: The word after ``plugin:`` in a file.
+        kind: Source, sink or transform.
+        config: A pydantic model with ``extra="forbid"`` of the plugin's own keys. Keys that the framework reads itself
+            (tables, topics, transforms, defaults …) are not part of it.
+        build: ``(config, context) -> Source | Sink``; a transform's is ``(config) -> Transform``.
+        capabilities: What it can do.
+        version: Of the plugin, for ``connect plugins``.
+        discover: A source's tables as its server has them, or those that a pattern might mean.
+        preflight: ``(config, context-like mapping) -> findings`` for ``doctor``.
+        remove: Undo what the first open created on the server (slot, publication); one sentence for each thing.
+        rebuild: Drop what a sink made in its target, nothing else; returns one sentence for each thing.
+        failures: Codes of this plugin's own for ``connect explain``:
+            code → (what happened, is anything lost, what to do).
+        connector: The ``source.connector`` word of the envelope, for sources; Debezium's where one exists.
+    """
+
+    name: str
+    kind: Literal["source", "sink", "transform"]
+    config: type[BaseModel]
+    build: Callable[..., Any]
+    capabilities: Capabilities = Capabilities()
+    version: str = ""
+    discover: Callable[[Any], list[TableInfo]] = field(default=lambda _: [])
+    preflight: Callable[[Any, Any], Iterable[Finding]] = _nothing
+    remove: Callable[[Any, Any], Iterable[str]] = _nothing
+    rebuild: Callable[[Any, Any], Iterable[str]] = _nothing
+    failures: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    connector: str = ""

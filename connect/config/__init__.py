@@ -1,0 +1,1 @@
+"""The operator's file: strict YAML, typed models, secrets."""

@@ -1,0 +1,1 @@
+"""The demonstration: a legacy shop database becomes topics, tables and an index."""

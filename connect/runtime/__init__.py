@@ -1,0 +1,1 @@
+"""The loops between plugins and Kafka, and the processes that run them."""

@@ -1,0 +1,1 @@
+"""The logical schema and its wire formats."""

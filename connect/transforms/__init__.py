@@ -1,0 +1,1 @@
+"""What a file can do to changes on their way: one small pure file each."""
