@@ -54,6 +54,8 @@ class RowShape:
         schema: The logical columns and key.
         split: Row data → one cell per column of ``schema``, in its order. Called at most once per row.
         decode: One function per column: a cell that is neither None nor UNAVAILABLE → the Python value of its ``Type``.
+            Columns of plain text use ``text`` and columns of integers in decimal text use ``int``, these very objects,
+            so that encoders can take a short way.
     """
 
     schema: TableSchema
@@ -77,6 +79,11 @@ class RowShape:
 
         decode = tuple(column.decode or self.decode[column.source] for column in columns)
         return RowShape(TableSchema(self.schema.table, tuple(c.field for c in columns), key), split, decode)
+
+
+def text(cell: bytes) -> str:
+    """The decoder of columns whose log bytes are UTF-8 text; encoders know it and pass such cells on undecoded."""
+    return cell.decode()
 
 
 class DerivedColumn(NamedTuple):

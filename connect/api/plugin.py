@@ -52,6 +52,8 @@ class Plugin:
             (tables, topics, transforms, defaults …) are not part of it.
         build: ``(config, context) -> Source | Sink``; a transform's is ``(config) -> Transform``.
         capabilities: What it can do.
+        target: A sink's model of the options of one target (``table: ...``, ``index: ...``), valid under ``defaults:``
+            and under a topic's entry in ``topics:``.
         version: Of the plugin, for ``connect plugins``.
         discover: A source's tables as its server has them, or those that a pattern might mean.
         preflight: ``(config, context-like mapping) -> findings`` for ``doctor``.
@@ -67,6 +69,7 @@ class Plugin:
     config: type[BaseModel]
     build: Callable[..., Any]
     capabilities: Capabilities = Capabilities()
+    target: type[BaseModel] | None = None
     version: str = ""
     discover: Callable[[Any], list[TableInfo]] = field(default=lambda _: [])
     preflight: Callable[[Any, Any], Iterable[Finding]] = _nothing

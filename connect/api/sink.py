@@ -44,14 +44,15 @@ class SinkContext:
     Attributes:
         connector: The sink's name in the file.
         group: The worker group's name.
-        target: Topic → options of its target (a mapping of the file's ``topics:`` entry over ``defaults``).
+        target: Topic → options of its target: the plugin's ``target`` model, from the file's ``topics:`` entry over
+            ``defaults``.
         say: Tells the operator in one sentence what is going on or waited for; "" when it is over.
         stopping: True once the task should end.
     """
 
     connector: str
     group: str
-    target: Callable[[str], Mapping[str, Any]]
+    target: Callable[[str], Any]
     say: Callable[[str], None] = field(default=lambda _: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
 
