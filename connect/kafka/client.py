@@ -1,0 +1,79 @@
+"""The seam to librdkafka: its errors become ours here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from connect.errors import ConnectError, Failed, Fenced, Retriable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# librdkafka's own lines go to this logger; connection noise is told by our states, not by its stderr.
+LOGGER: Final = logging.getLogger("connect.kafka.client")
+
+# A record of a legacy row can be large; topics that we make and our producer agree on this (DESIGN §6).
+MAX_MESSAGE_BYTES: Final = 20_971_520
+
+_FENCED = frozenset(
+    {
+        KafkaError._FENCED,  # noqa: SLF001 - librdkafka's local codes have public names that begin so
+        KafkaError.INVALID_PRODUCER_EPOCH,
+        KafkaError.PRODUCER_FENCED,
+    }
+)
+_TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+_NOT_ALLOWED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+_WRONG_CREDENTIALS = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})  # noqa: SLF001
+_STOPPED_FOR_GOOD = frozenset({KafkaError._SSL, KafkaError._INVALID_ARG})  # noqa: SLF001
+
+
+def translate(error: KafkaError, doing: str) -> ConnectError:
+    """The error of ours for one of librdkafka's (rule W4, F83).
+
+    Args:
+        error: What librdkafka said.
+        doing: What was tried, with topic or connector, for the message.
+    """
+    code, text = error.code(), f"{doing}: {error.str()} ({error.name()})"
+    if code in _FENCED:
+        return Fenced(text, hint="Another worker with the same name and connector took over; run one of them.")
+    if code in _TOO_LARGE:
+        return Failed(
+            "record_too_large",
+            text,
+            hint="Raise max.message.bytes of the topic (and message.max.bytes of the broker) above the row's size.",
+        )
+    if code in _NOT_ALLOWED:
+        return Failed("kafka_permission", text, hint="Grant the worker's principal this right on the cluster.")
+    if code in _WRONG_CREDENTIALS:
+        return Failed("kafka_credentials", text, hint="Check kafka.security in the file.")
+    if code in _STOPPED_FOR_GOOD:
+        return Failed("kafka_settings", text, hint="Check kafka: bootstrap, security and client in the file.")
+    # Everything else is worth a new start from the stored position: a new producer, a new epoch (rule S12).
+    return Retriable(text, code="kafka_unreachable", hint="Check that the brokers of kafka.bootstrap are up.")
+
+
+@contextmanager
+def kafka_errors(doing: str) -> Iterator[None]:
+    """Raise librdkafka's errors as ours."""
+    try:
+        yield
+    except KafkaException as error:
+        raise translate(error.args[0], doing) from None
+
+
+def quiet(error: KafkaError) -> None:
+    """Librdkafka's error callback: its own retries come after; what lasts is raised by the call that needs it."""
+    LOGGER.debug("%s", error)

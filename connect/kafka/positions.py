@@ -1,0 +1,139 @@
+"""A connector's own compacted topic: its position, and the notes that ride with it (invariants 1 and 2)."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import TopicPartition as KafkaTopicPartition
+
+from connect.errors import Failed, Retriable
+from connect.kafka.client import LOGGER, kafka_errors, quiet, translate
+from connect.kafka.topics import POSITIONS, Topics, TopicSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from confluent_kafka import Message
+
+    from connect.kafka.producer import TransactionalProducer
+
+_POSITION: Final = b"position"
+_NOTE: Final = b"note:"
+
+
+class PositionStore:
+    """Reads and writes one connector's positions topic.
+
+    Records: ``position`` → the position as JSON; ``note:<name>`` → a JSON object, or a tombstone for a note that ended.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], topics: Topics, group: str, connector: str) -> None:
+        """``settings``: librdkafka settings of the connection."""
+        self.topic = f"{group}.{connector}.positions"
+        self._settings = settings
+        self._topics = topics
+
+    def ensure(self) -> None:
+        """Make the topic, or check that it is compacted with one partition (F92)."""
+        self._topics.ensure([TopicSpec(self.topic, 1, POSITIONS)])
+
+    def read(self, seconds: float = 60.0) -> tuple[dict[str, Any] | None, dict[str, dict[str, Any]]]:
+        """The stored position, or None, and the notes. Call it after fencing only (invariant 2, second step).
+
+        Raises:
+            Retriable: The stable offset did not reach the end: somebody else's transaction is open in this topic.
+            Failed: ``offset_format``: a record is no JSON of ours (F124).
+        """
+        position: dict[str, Any] | None = None
+        notes: dict[str, dict[str, Any]] = {}
+        [end] = self._topics.ends(self.topic, 1)
+        for message in read_to(self._settings, self.topic, 0, end, seconds):
+            key, value = message.key(), message.value()
+            if key == _POSITION:
+                position = self._decode(value, message)
+            elif key is not None and key.startswith(_NOTE):
+                name = key[len(_NOTE) :].decode()
+                if value is None:
+                    notes.pop(name, None)
+                else:
+                    notes[name] = self._decode(value, message)
+            else:
+                raise self._foreign(message)
+        return position, notes
+
+    def _decode(self, value: bytes | None, message: Message) -> dict[str, Any]:
+        try:
+            decoded = orjson.loads(value or b"")
+        except orjson.JSONDecodeError:
+            raise self._foreign(message) from None
+        if not isinstance(decoded, dict):
+            raise self._foreign(message)
+        return decoded
+
+    def _foreign(self, message: Message) -> Failed:
+        text = f"topic {self.topic} holds a record at offset {message.offset()} that is no position of ours"
+        hint = "Something else wrote into it. Restore the topic, or start the connector under a new name."
+        return Failed("offset_format", text, hint=hint)
+
+    def send(
+        self, producer: TransactionalProducer, position: dict[str, Any], notes: Mapping[str, dict[str, Any] | None]
+    ) -> None:
+        """Add the position and notes to the open transaction, as its last records (rule S2)."""
+        for name, note in notes.items():
+            producer.send(self.topic, _NOTE + name.encode(), None if note is None else orjson.dumps(note), 0)
+        producer.send(self.topic, _POSITION, orjson.dumps(position), 0)
+
+
+def read_to(settings: Mapping[str, Any], topic: str, partition: int, end: int, seconds: float) -> Iterator[Message]:
+    """The committed records of a partition from its start up to offset ``end``, which must be listed READ_UNCOMMITTED.
+
+    A ``read_committed`` consumer's end is the stable offset, so this waits until that has reached ``end``.
+
+    Raises:
+        Retriable: It did not within ``seconds`` without progress.
+    """
+    if end == 0:
+        return
+    consumer = Consumer(
+        {
+            **settings,
+            "group.id": f"{topic}.reader",  # librdkafka wants one; nothing is ever committed under it
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
+            "queued.max.messages.kbytes": 16_384,
+            "error_cb": quiet,
+        },
+        logger=LOGGER,
+    )
+    try:
+        consumer.assign([KafkaTopicPartition(topic, partition, 0)])
+        yield from _consume(consumer, topic, end, seconds)
+    finally:
+        consumer.close()
+
+
+def _consume(consumer: Consumer, topic: str, end: int, seconds: float) -> Iterator[Message]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with kafka_errors(f"reading topic {topic}"):
+            messages = consumer.consume(1000, 0.1)
+        for message in messages:
+            error = message.error()
+            if error is None:
+                deadline = time.monotonic() + seconds
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name for it
+                # The offset of this event is where the next record would be, control records included (F85).
+                if message.offset() >= end:
+                    return
+            else:
+                raise translate(error, f"reading topic {topic}")
+    text = f"reading topic {topic}: its stable offset did not reach {end}"
+    hint = "A transaction is open in this topic: kafka-transactions.sh find-hanging names its producer."
+    raise Retriable(text, code="hanging_transaction", hint=hint)

@@ -1,0 +1,136 @@
+"""The one producer of a source task: transactions, fencing, delivery errors never lost."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from connect.errors import Failed, Retriable
+from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, quiet, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TRANSACTION_TIMEOUT_MS: Final = 60_000
+_QUEUE_KBYTES: Final = 65_536  # invariant 7: what waits for the broker is bounded
+_COMMIT_SECONDS: Final = 45.0
+
+
+class TransactionalProducer:
+    """Sends records of one task in transactions under one stable transactional id (F87).
+
+    Not thread-safe: the task's loop owns it. Any error leaves it unusable; the task closes it and starts again from
+    the stored position (rule S12: never abort and resend under the same epoch).
+    """
+
+    def __init__(
+        self, settings: Mapping[str, Any], transactional_id: str, timeout_ms: int = TRANSACTION_TIMEOUT_MS
+    ) -> None:
+        """Connect nothing yet.
+
+        Args:
+            settings: librdkafka settings of the connection.
+            transactional_id: ``<group>-<connector>-<task>`` (F-1).
+            timeout_ms: After which the broker aborts a transaction that we left open.
+        """
+        self._id = transactional_id
+        self._producer = Producer(
+            {
+                **settings,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": timeout_ms,
+                "enable.idempotence": True,
+                "acks": "all",
+                "partitioner": "murmur2_random",  # rule S14: as Java's clients do
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                "queue.buffering.max.kbytes": _QUEUE_KBYTES,
+                "queue.buffering.max.messages": 500_000,
+                "compression.type": "lz4",
+                "linger.ms": 2,
+                "batch.size": 1_000_000,
+                "delivery.timeout.ms": min(timeout_ms, 60_000),
+                "socket.nagle.disable": True,
+                "error_cb": quiet,
+            },
+            logger=LOGGER,
+        )
+        self.open = False
+
+    def fence(self, seconds: float = 30.0) -> None:
+        """End the predecessor: its open transaction is aborted and its next call fails (invariant 2, first step)."""
+        with kafka_errors(f"fencing {self._id}"):
+            self._producer.init_transactions(seconds)
+
+    def begin(self) -> None:
+        """Open a transaction."""
+        with kafka_errors(f"beginning a transaction of {self._id}"):
+            self._producer.begin_transaction()
+        self.open = True
+
+    def send(self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1) -> None:
+        """Queue one record; waits while the queue is full.
+
+        Raises:
+            Failed: ``record_too_large``.
+            Retriable: The broker took nothing for a transaction's time.
+        """
+        waited = 0.0
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition)
+            except BufferError:  # invariant 7: the queue is full, so the source is not read on
+                if waited > _COMMIT_SECONDS:
+                    message = f"sending to {topic}: the broker took nothing for {waited:.0f} s"
+                    raise Retriable(message, code="kafka_unreachable") from None
+                self._producer.poll(0.1)
+                waited += 0.1
+            except KafkaException as error:
+                raise self._refused(error.args[0], topic, value) from None
+            else:
+                return
+
+    @staticmethod
+    def _refused(error: KafkaError, topic: str, value: bytes | None) -> Exception:
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            message = f"sending to {topic}: a record of {len(value or b'')} bytes is over {MAX_MESSAGE_BYTES}"
+            hint = "Leave the large column out with columns:, or mask it."
+            return Failed("record_too_large", message, hint=hint)
+        return translate(error, f"sending to {topic}")
+
+    def poll(self) -> None:
+        """Let librdkafka's delivery reports go; called now and then in a long transaction."""
+        self._producer.poll(0)
+
+    def commit(self) -> None:
+        """Commit; on return everything sent is durable and visible to ``read_committed`` readers (invariant 1).
+
+        Raises:
+            Retriable: The outcome is unknown or the transaction failed: start anew from the stored position (S12).
+            Fenced: Another owner took over.
+            Failed: A record can never be delivered.
+        """
+        deadline = time.monotonic() + _COMMIT_SECONDS
+        while True:
+            try:
+                self._producer.commit_transaction(5.0)
+            except KafkaException as error:
+                kafka_error = error.args[0]
+                # Rule S12: the same commit again until the broker answers; a timeout says nothing about the outcome.
+                if kafka_error.retriable() and time.monotonic() < deadline:
+                    continue
+                raise translate(kafka_error, f"committing a transaction of {self._id}") from None
+            else:
+                self.open = False
+                return
+
+    def close(self) -> None:
+        """Let go: an open transaction is aborted if the broker answers soon, else by the next fence."""
+        if self.open:
+            self.open = False
+            try:
+                self._producer.abort_transaction(2.0)
+            except KafkaException as error:
+                LOGGER.debug("abort on close of %s: %s", self._id, error)
+        self._producer.purge()
