@@ -1,0 +1,377 @@
+"""The snapshot as a guest in the stream: chunks of tables sent where no key can go back in time (DESIGN §5).
+
+The rule. A chunk row may be sent at a point of the stream only if (a) every transaction that the chunk's database
+snapshot sees was delivered before that point, and (b) no transaction that it does *not* see has touched that key and
+was delivered before that point, also before the chunk was asked for: commits reach the log before they become visible.
+
+(a) holds once the stream has passed the mark taken after the chunk was read. For (b) the guest remembers each delivered
+transaction, with its tables, until a database snapshot sees it. One that touched the chunk's table, was delivered
+before the request and is not seen means that the chunk is read again; the keys of unseen ones delivered after the
+request are dropped from the chunk.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from connect.errors import Retriable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Sequence
+
+    from connect.api.position import Position
+    from connect.api.snapshots import Chunk, Key, Mark, Snapshots
+    from connect.schema.model import TableId, TableSchema
+
+_MAX_ROWS: Final = 50_000
+_MIN_ROWS: Final = 100
+_MAX_BYTES: Final = 16 * 1_048_576
+_KEYS_REMEMBERED: Final = 200_000  # invariant 7: beyond it a transaction counts as touching every key
+_IDS_REMEMBERED: Final = 20_000  # beyond it the database is asked which of them are still invisible
+_FAST_SECONDS: Final = 0.5
+_SLOW_SECONDS: Final = 2.0
+
+
+class Every:
+    """A set that holds every key: what a TRUNCATE touches."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        return 1
+
+
+EVERY_KEY: Final = Every()
+KeySet = set[bytes] | Every
+
+
+class Request(NamedTuple):
+    """What the reader thread is asked: the next chunk of a table, or these keys of it, or which ids are in doubt."""
+
+    table: TableId | None
+    after: Key | None = None
+    keys: Sequence[Key] = ()
+    max_rows: int = 0
+
+
+class Answer(NamedTuple):
+    """What it read: the chunk and the mark after it, or ids in doubt, or the error it met."""
+
+    request: Request
+    chunk: Chunk | None
+    mark: Mark | None
+    in_doubt: Collection[Hashable]
+    seconds: float
+    error: Exception | None
+
+
+class ChunkReader:
+    """A thread that reads chunks over the snapshot's own connection while the task's loop goes on with the stream."""
+
+    def __init__(self, snapshots: Snapshots, connector: str) -> None:
+        self._snapshots = snapshots
+        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"snapshot {connector}")
+        self._thread.start()
+
+    def ask(self, request: Request) -> None:
+        """Start reading; at most one request is under way at a time."""
+        self._requests.put(request)
+
+    def answer(self) -> Answer | None:
+        """What was read, or None while it is being read."""
+        try:
+            return self._answers.get_nowait()
+        except queue.Empty:
+            return None
+
+    def _run(self) -> None:
+        while (request := self._requests.get()) is not None:
+            self._answers.put(self._read(request))
+
+    def _read(self, request: Request) -> Answer:
+        started = time.monotonic()
+        try:
+            if request.table is None:
+                return Answer(request, None, None, self._snapshots.in_doubt(), 0.0, None)
+            if request.keys:
+                chunk = self._snapshots.read_keys(request.table, request.keys)
+            else:
+                chunk = self._snapshots.read_chunk(request.table, request.after, request.max_rows, _MAX_BYTES)
+            mark = self._snapshots.mark()
+        except Exception as error:  # noqa: BLE001 - the edge of this thread: the loop raises it
+            return Answer(request, None, None, (), 0.0, error)
+        return Answer(request, chunk, mark, (), time.monotonic() - started, None)
+
+    def close(self) -> None:
+        """End the thread and the connection; waits for a chunk under way, which its query-time budget bounds."""
+        self._requests.put(None)
+        self._thread.join()
+        self._snapshots.close()
+
+
+@dataclass
+class TableProgress:
+    """How far a table's snapshot is; the content of its note.
+
+    Attributes:
+        run: Number of this snapshot of the table; a table asked for again gets the next one.
+        after: The last key whose chunk is committed.
+        rows: Rows sent.
+        done: Nothing is left.
+    """
+
+    run: int = 1
+    after: Key | None = None
+    rows: int = 0
+    done: bool = False
+
+    def to_note(self) -> dict[str, object]:
+        """The note's JSON object."""
+        return {"run": self.run, "after": self.after, "rows": self.rows, "done": self.done}
+
+    @classmethod
+    def from_note(cls, note: dict[str, object]) -> TableProgress:
+        """The progress of a note."""
+        after = note["after"]
+        return cls(
+            run=int(str(note["run"])),
+            after=tuple(str(part) for part in after) if isinstance(after, list) else None,
+            rows=int(str(note["rows"])),
+            done=bool(note["done"]),
+        )
+
+
+class Ready(NamedTuple):
+    """A chunk that may be sent now, at this point of the stream.
+
+    ``drop`` holds the key sets that must not be sent. For a read of single keys, ``keys`` are those asked for and
+    ``whole`` the record keys that lack nothing once it is sent.
+    """
+
+    table: TableId
+    chunk: Chunk
+    drop: list[KeySet]
+    keys: Sequence[Key]
+    whole: Sequence[bytes]
+
+
+@dataclass
+class Guest:
+    """Decides what is read next and when it may be sent. Owned by the task's loop; only ``ChunkReader`` has a thread.
+
+    Attributes:
+        reader: Where chunks come from.
+        tables: Progress of each table with a key that has a snapshot.
+        max_rows_per_second: Over all tables; None for no limit.
+        say: Tells the operator what is waited for.
+    """
+
+    reader: ChunkReader
+    tables: dict[TableId, TableProgress]
+    max_rows_per_second: int | None = None
+    say: Callable[[str], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
+    _delivered: dict[Hashable, set[TableId] | None] = field(default_factory=dict)  # None: any table
+    _doubted: dict[Hashable, set[TableId] | None] = field(default_factory=dict)  # while the database is asked of them
+    _since: dict[Hashable, KeySet] = field(default_factory=dict)
+    _schema_since: TableSchema | None = None
+    _request: Request | None = None
+    _answer: Answer | None = None
+    _repeats: int = 0
+    _not_before: float = 0.0
+    _rows: int = 5_000
+    _lacking: dict[tuple[TableId, bytes], Key] = field(default_factory=dict)
+    _queue: deque[TableId] = field(default_factory=deque)
+    _asked_keys: dict[bytes, Key] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._queue.extend(table for table, progress in self.tables.items() if not progress.done)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every table's snapshot is done."""
+        return not self._queue
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being read, waits for its mark or is about to be asked for."""
+        return self._request is not None or bool(self._queue) or bool(self._lacking)
+
+    def doubt(self, transactions: Collection[Hashable]) -> None:
+        """Transactions that an earlier process may have delivered and that may still be invisible."""
+        self._delivered.update(dict.fromkeys(transactions))
+
+    def _remember(self, transaction: Hashable, table: TableId) -> None:
+        tables = self._delivered.setdefault(transaction, set())
+        if tables is not None:
+            tables.add(table)
+
+    def saw(self, table: TableId, transaction: Hashable, keys: Sequence[bytes], schema: TableSchema) -> None:
+        """The stream delivered a change: ``keys`` are the record keys that it touched, old and new."""
+        request = self._request
+        if request is None or request.table != table:
+            self._remember(transaction, table)
+            return
+        touched = self._since.setdefault(transaction, set())
+        if isinstance(touched, set):
+            touched.update(keys)
+            if len(touched) > _KEYS_REMEMBERED:
+                self._since[transaction] = EVERY_KEY
+        self._schema_since = schema
+
+    def saw_truncate(self, table: TableId, transaction: Hashable) -> None:
+        """The stream delivered a TRUNCATE: it touches every key of the table, and ends the need for any value."""
+        if self._request is not None and self._request.table == table:
+            self._since[transaction] = EVERY_KEY
+        else:
+            self._remember(transaction, table)
+        for lacking in [key for key in self._lacking if key[0] == table]:
+            del self._lacking[lacking]
+
+    def lacks(self, table: TableId, record_key: bytes, key: Key) -> None:
+        """The state record of this key was sent without a value; the key is to be read again (DESIGN §6)."""
+        self._lacking[(table, record_key)] = key
+
+    def has_all(self, table: TableId, record_key: bytes) -> bool:
+        """A later record of the key was whole or a delete; True when the key had been waiting."""
+        return self._lacking.pop((table, record_key), None) is not None
+
+    def ask(self) -> None:
+        """Ask for the next thing to read, if nothing is under way and it is time."""
+        if self._request is not None or self.clock() < self._not_before:
+            return
+        request = self._next()
+        if request is not None:
+            self._schema_since = None
+            self._request = request
+            if request.table is None:
+                self._doubted, self._delivered = self._delivered, {}
+            self.reader.ask(request)
+
+    def _next(self) -> Request | None:
+        if len(self._delivered) > _IDS_REMEMBERED:
+            return Request(None)
+        if self._lacking:
+            table = next(iter(self._lacking))[0]
+            wanted = {key: text for (owner, key), text in self._lacking.items() if owner == table}
+            self._asked_keys = dict(list(wanted.items())[:1000])
+            return Request(table, keys=list(self._asked_keys.values()))
+        if self._queue:
+            table = self._queue[0]
+            return Request(table, after=self.tables[table].after, max_rows=self._rows)
+        return None
+
+    def ready(self, position: Position) -> Ready | None:
+        """The chunk that may be sent now that the stream stands at ``position``, between two source transactions.
+
+        Raises:
+            Retriable, Failed: What the reader met.
+        """
+        answer = self._answer = self._answer or self.reader.answer()
+        if answer is None:
+            return None
+        if answer.error is not None:
+            self._forget()
+            self._retry_smaller(answer.error)
+            return None
+        if answer.chunk is None or answer.mark is None or answer.request.table is None:
+            invisible = set(answer.in_doubt)
+            self._delivered = {t: self._doubted[t] for t in self._doubted if t in invisible} | self._delivered
+            self._doubted = {}
+            self._forget()
+            return None
+        if not answer.mark.reached(position):  # rule (a)
+            return None
+        return self._judge(answer.request.table, answer, answer.chunk)
+
+    def _judge(self, table: TableId, answer: Answer, chunk: Chunk) -> Ready | None:
+        self._delivered = {t: tables for t, tables in self._delivered.items() if not chunk.sees(t)}
+        too_early = any(tables is None or table in tables for tables in self._delivered.values())
+        unseen: list[KeySet] = [keys for transaction, keys in self._since.items() if not chunk.sees(transaction)]
+        reshaped = self._schema_since is not None and not _same_columns(self._schema_since, chunk.shape.schema)
+        self._forget()
+        if too_early or reshaped:  # rule (b), and rule N5
+            self._again(table)
+            return None
+        self._repeats = 0
+        self.say("")
+        if answer.request.keys:
+            return Ready(table, chunk, unseen, answer.request.keys, self._read_again(table, unseen))
+        self._pace(answer, len(chunk.rows))
+        self._advance(table, chunk)  # now, since the next chunk is asked for before this one is sent
+        return Ready(table, chunk, unseen, (), ())
+
+    def _again(self, table: TableId) -> None:
+        self._repeats += 1
+        self._not_before = self.clock() + min(0.02 * 2**self._repeats, 1.0)
+        if self._repeats > 5:
+            self.say(f"snapshot of {table}: waiting for transactions that are committed but not yet visible")
+
+    def _forget(self) -> None:
+        if self._request is not None and self._request.table is not None:
+            for transaction in self._since:
+                self._remember(transaction, self._request.table)
+        self._since = {}
+        self._request = self._answer = None
+
+    def _retry_smaller(self, error: Exception) -> None:
+        if not isinstance(error, Retriable) or error.code != "query_budget" or self._rows <= _MIN_ROWS:
+            raise error
+        self._rows = max(self._rows // 4, _MIN_ROWS)
+
+    def _pace(self, answer: Answer, rows: int) -> None:
+        if answer.seconds < _FAST_SECONDS:
+            self._rows = min(self._rows * 2, _MAX_ROWS)
+        elif answer.seconds > _SLOW_SECONDS:
+            self._rows = max(self._rows // 2, _MIN_ROWS)
+        if self.max_rows_per_second:
+            self._rows = max(_MIN_ROWS, min(self._rows, self.max_rows_per_second))
+            self._not_before = self.clock() + rows / self.max_rows_per_second
+
+    def _advance(self, table: TableId, chunk: Chunk) -> None:
+        progress = self.tables[table]
+        progress.after = chunk.last_key or progress.after
+        progress.done = chunk.done
+        if progress.done:
+            self._queue.remove(table)
+
+    def _read_again(self, table: TableId, drop: list[KeySet]) -> list[bytes]:
+        """The asked keys that no longer lack a value.
+
+        A dropped key was touched by a newer change: if that was not whole either, it waits for the next read.
+        """
+        return [key for key in self._asked_keys if not _in_any(key, drop) and self.has_all(table, key)]
+
+    def sent(self, ready: Ready, rows: int) -> dict[str, dict[str, object] | None]:
+        """A chunk was sent, ``rows`` of it; the notes that must be committed with it (rule N3)."""
+        if ready.keys:
+            return {lacking_note(ready.table, key): None for key in ready.whole}
+        progress = self.tables[ready.table]
+        progress.rows += rows
+        return {snapshot_note(ready.table): progress.to_note()}
+
+
+def _in_any(key: bytes, sets: Sequence[KeySet]) -> bool:
+    return any(key in keys for keys in sets)
+
+
+def _same_columns(one: TableSchema, other: TableSchema) -> bool:
+    return [(c.name, c.type) for c in one.columns] == [(c.name, c.type) for c in other.columns]
+
+
+def snapshot_note(table: TableId) -> str:
+    """The name of the note with a table's progress."""
+    return f"snapshot:{table}"
+
+
+def lacking_note(table: TableId, record_key: bytes) -> str:
+    """The name of the note of a key that must be read again."""
+    return f"lacking:{table}:{record_key.hex()}"

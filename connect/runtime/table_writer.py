@@ -1,0 +1,254 @@
+"""From a table's events to the records of its topics: views, key changes, tombstones (DESIGN §6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from connect.api.tables import TableOptions, View
+from connect.errors import Failed
+from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, RowShape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from connect.schema.formats import Encoder, Format, SourceBlock
+    from connect.schema.model import TableId
+
+# Rows of a keyless table have no key to choose a partition by: one fixed partition keeps their order (DESIGN §5).
+KEYLESS_PARTITION = 0
+
+
+class Pipeline(Protocol):
+    """The transforms of one source or sink, as ``connect.transforms`` builds them."""
+
+    def shape(self, shape: RowShape) -> RowShape:
+        """The shape that rows of this shape leave with."""
+        ...
+
+    def apply(self, change: ChangeEvent) -> ChangeEvent | None:
+        """The change to publish, or None."""
+        ...
+
+
+class Send(Protocol):
+    """``TransactionalProducer.send``."""
+
+    def __call__(self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1) -> None:
+        """Queue one record."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One topic of a table, and the encoder of one shape for it."""
+
+    topic: str
+    encoder: Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What one shape of the table is published as."""
+
+    shape: RowShape
+    state: Target | None
+    events: Target | None
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder whose keys tell rows apart."""
+        target = self.state or self.events
+        assert target is not None  # noqa: S101 - a table has at least one view by its model
+        return target.encoder
+
+
+class TableWriter:
+    """Writes one table's events. Registers a schema when it meets a new shape, before the first row of it (rule V5)."""
+
+    def __init__(  # noqa: PLR0913 - what a table is published with, named one by one
+        self,
+        table: TableId,
+        options: TableOptions,
+        topics: Mapping[View, str],
+        *,
+        wire: Format,
+        block: SourceBlock,
+        pipeline: Pipeline,
+        evolve: Callable[[RowShape], RowShape],
+        bound: Callable[[str, Encoder], None],
+    ) -> None:
+        """``evolve`` applies the policy for changed columns to a new shape; ``bound`` hears of each new encoder."""
+        self.table = table
+        self.options = options
+        self.topics = topics
+        self._wire = wire
+        self._block = block
+        self._pipeline = pipeline
+        self._evolve = evolve
+        self._bound = bound
+        self._bindings: dict[RowShape, Binding] = {}
+        self._published: dict[RowShape, Binding] = {}
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the table has a state topic."""
+        return View.STATE in self.topics
+
+    def bind(self, shape: RowShape) -> Binding:
+        """What rows of this shape are published as.
+
+        Raises:
+            Failed: ``key_changed``, ``new_column``, ``schema_incompatible``.
+            Retriable: The registry is not there and the schema is new.
+        """
+        binding = self._bindings.get(shape)
+        if binding is None:
+            published = self._pipeline.shape(self._evolve(shape))
+            binding = self._bindings[shape] = self._binding(published)
+        return binding
+
+    def _binding(self, published: RowShape) -> Binding:
+        binding = self._published.get(published)
+        if binding is None:
+            state, events = self.topics.get(View.STATE), self.topics.get(View.EVENTS)
+            binding = Binding(
+                published,
+                Target(state, self._encoder(state, published)) if state else None,
+                Target(events, self._encoder(events, published)) if events else None,
+            )
+            self._published[published] = binding
+        return binding
+
+    def _encoder(self, topic: str, shape: RowShape) -> Encoder:
+        encoder = self._wire.encoder(topic, shape, self._block, self.options.value)
+        self._bound(topic, encoder)
+        return encoder
+
+    def write(self, event: ChangeEvent, send: Send, now_us: int) -> tuple[list[bytes], bool]:
+        """Send what this change is to readers.
+
+        Returns:
+            The record keys that it touched, old and new, and whether its state record lacks a value of the new row.
+        """
+        binding = self.bind(event.shape)
+        change = self._pipeline.apply(self._evolved(event))
+        if change is None:
+            return [binding.encoder.key(row.under(binding.shape)) for row in _rows(event)], False
+        if change.shape is not binding.shape:  # a Python transform gave rows of its own
+            binding = self._binding(change.shape)
+        if not change.shape.schema.key:
+            self._append(binding, change, send, now_us)
+            return [], False
+        keys = [self._write_keyed(binding, part, send, now_us) for part in _split_key_change(change)]
+        after = change.after
+        lacking = binding.state is not None and after is not None and UNAVAILABLE in after.cells
+        return keys, lacking
+
+    def _evolved(self, event: ChangeEvent) -> ChangeEvent:
+        shape = self._evolve(event.shape)
+        if shape is event.shape:
+            return event
+        return replace(event, shape=shape, before=_under(event.before, shape), after=_under(event.after, shape))
+
+    @staticmethod
+    def _append(binding: Binding, change: ChangeEvent, send: Send, now_us: int) -> None:
+        if binding.events is not None:
+            send(binding.events.topic, None, binding.events.encoder.value(change, now_us), KEYLESS_PARTITION)
+
+    @staticmethod
+    def _write_keyed(binding: Binding, change: ChangeEvent, send: Send, now_us: int) -> bytes:
+        row = change.after or change.before
+        assert row is not None  # noqa: S101 - only TRUNCATE has no row, and it is written by truncate()
+        key = b""
+        if binding.events is not None:
+            key = binding.events.encoder.key(row)
+            send(binding.events.topic, key, binding.events.encoder.value(change, now_us))
+        if binding.state is not None:
+            key = binding.state.encoder.key(row)
+            send(binding.state.topic, key, binding.state.encoder.value(change, now_us))
+            if change.op is Op.DELETE:
+                send(binding.state.topic, key, None)
+        return key
+
+    def read_row(self, chunk_row: Row, event: ChangeEvent, send: Send, now_us: int, drop: Sequence[Any]) -> bool:
+        """Send one snapshot row unless its key is in one of the ``drop`` sets; True when it was sent."""
+        binding = self.bind(chunk_row.shape)
+        change = self._pipeline.apply(self._evolved(event))
+        if change is None or change.op is Op.DELETE:  # a filter leaves it out, and no reader has it yet
+            return False
+        if change.shape is not binding.shape:
+            binding = self._binding(change.shape)
+        assert change.after is not None  # noqa: S101 - a row that was read
+        if drop and any(binding.encoder.key(change.after) in keys for keys in drop):
+            return False
+        if not change.shape.schema.key:
+            self._append(binding, change, send, now_us)
+        else:
+            self._write_keyed(binding, change, send, now_us)
+        return True
+
+    def truncate(self, event: ChangeEvent, live: Mapping[bytes, Row], send: Send, now_us: int) -> int:
+        """Send what a TRUNCATE is: ``op=t`` to the event view, a delete of every live key to the state topic.
+
+        Args:
+            event: The TRUNCATE.
+            live: The state topic's keys at this position, as read back from it, with their decoded key columns.
+            send: Where to.
+            now_us: Processing time.
+
+        Returns:
+            How many records were sent.
+        """
+        binding = self.bind(event.shape)
+        sent = 0
+        if binding.events is not None:
+            value = binding.events.encoder.value(replace(event, shape=binding.shape), now_us)
+            send(binding.events.topic, None, value, KEYLESS_PARTITION)
+            sent += 1
+        if binding.state is not None:
+            for key, row in live.items():
+                delete = replace(event, op=Op.DELETE, shape=row.shape, before=row)
+                send(binding.state.topic, key, self._binding_of_deletes(row.shape).value(delete, now_us))
+                send(binding.state.topic, key, None)
+                sent += 2
+        return sent
+
+    def _binding_of_deletes(self, shape: RowShape) -> Encoder:
+        state = self._binding(shape).state
+        assert state is not None  # noqa: S101 - only called for a state topic
+        return state.encoder
+
+
+def _rows(event: ChangeEvent) -> list[Row]:
+    return [row for row in (event.before, event.after) if row is not None]
+
+
+def _under(row: Row | None, shape: RowShape) -> Row | None:
+    return None if row is None else row.under(shape)
+
+
+def _split_key_change(change: ChangeEvent) -> list[ChangeEvent]:
+    """An UPDATE that changes the key is a delete of the old key and a create of the new one (F23)."""
+    before, after = change.before, change.after
+    if change.op is not Op.UPDATE or before is None or after is None or not _key_differs(before, after):
+        return [change]
+    return [
+        replace(change, op=Op.DELETE, after=None),
+        replace(change, op=Op.CREATE, before=None),
+    ]
+
+
+def _key_differs(before: Row, after: Row) -> bool:
+    index = after.shape.schema.index
+    return any(before.cells[index[name]] != after.cells[index[name]] for name in after.shape.schema.key)
+
+
+def no_such_view(table: TableId) -> Failed:
+    """A table without a key cannot have a state topic (DESIGN §5)."""
+    return Failed(
+        "no_key",
+        f"table {table} has no primary key, so it cannot have a state topic",
+        hint=f"Write views: [events] for it, or key: [...] over columns in its replica identity, or add one: "
+        f"ALTER TABLE {table} ADD PRIMARY KEY (...)",
+    )

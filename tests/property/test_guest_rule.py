@@ -1,0 +1,222 @@
+"""The rule of the snapshot guest against a model database whose commits reach the log before they become visible."""
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connect.api.snapshots import Chunk
+from connect.record import plain_row, plain_shape
+from connect.runtime.guest import Answer, Guest, TableProgress
+from connect.schema.model import Field, Kind, TableId, TableSchema, Type
+
+TABLE, OTHER = TableId("public", "hot"), TableId("public", "other")
+SCHEMA = TableSchema(
+    TABLE, (Field("id", Type(Kind.INT32), optional=False), Field("ver", Type(Kind.INT64))), key=("id",)
+)
+SHAPE = plain_shape(SCHEMA)
+KEYS = 6
+
+
+@dataclass
+class Transaction:
+    xid: int
+    lsn: int
+    writes: dict[int, int | None]  # key → version, None deletes
+    visible: bool = False
+
+
+@dataclass(frozen=True)
+class At:
+    lsn: int
+
+    def reached(self, position: "At") -> bool:
+        return position.lsn >= self.lsn
+
+
+@dataclass
+class Model:
+    """A database, its log, a stream that reads the log, and a topic."""
+
+    random: random.Random
+    log: list[Transaction] = field(default_factory=list)
+    versions: int = 0
+    lsn: int = 0
+    delivered: int = 0
+
+    def commit(self) -> None:
+        # Row locks are held until a commit is visible, so no two invisible transactions touch the same key.
+        locked = {key for t in self.log if not t.visible for key in t.writes}
+        free = [key for key in range(KEYS) if key not in locked]
+        writes = {}
+        for key in self.random.sample(free, min(len(free), self.random.randint(1, 3))):
+            self.versions += 1
+            writes[key] = None if self.random.random() < 0.2 else self.versions
+        self.lsn += 1
+        self.log.append(Transaction(100 + len(self.log), self.lsn, writes))
+
+    def reveal(self) -> None:
+        hidden = [transaction for transaction in self.log if not transaction.visible]
+        if hidden:
+            self.random.choice(hidden).visible = True
+
+    def rows(self) -> dict[int, int]:
+        table: dict[int, int] = {}
+        for transaction in self.log:
+            if transaction.visible:
+                for key, version in transaction.writes.items():
+                    if version is None:
+                        table.pop(key, None)
+                    else:
+                        table[key] = version
+        return table
+
+
+class Reader:
+    """A chunk reader over the model: answers when the schedule lets it."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.request = None
+        self.reply = None
+
+    def ask(self, request) -> None:
+        self.request = request
+
+    def work(self) -> None:
+        if self.request is None:
+            return
+        request, self.request = self.request, None
+        seen = {t.xid for t in self.model.log if t.visible}
+        if request.table is None:
+            doubt = {t.xid for t in self.model.log if not t.visible}
+            self.reply = Answer(request, None, None, doubt, 0.0, None)
+            return
+        rows = self.model.rows()
+        first = int(request.after[0]) + 1 if request.after else 0
+        keys = [key for key in sorted(rows) if key >= first][:2]
+        done = not any(key > keys[-1] for key in rows) if keys else True
+        chunk = Chunk(
+            shape=SHAPE,
+            rows=[plain_row(SCHEMA, [key, rows[key]]) for key in keys],
+            last_key=(str(keys[-1]),) if keys else None,
+            done=done,
+            sees=seen.__contains__,
+            source=(),
+            ts_us=0,
+            snapshot_note={},
+        )
+        self.reply = Answer(request, chunk, At(self.model.lsn), (), 0.0, None)
+
+    def answer(self):
+        reply, self.reply = self.reply, None
+        return reply
+
+
+def record_key(key: int) -> bytes:
+    return str(key).encode()
+
+
+class Run:
+    """The task's loop, driven one random step at a time; remembers the newest version sent for each key."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.model = Model(self.random)
+        self.reader = Reader(self.model)
+        self.now = 0.0
+        self.guest = self.new_guest(TableProgress())
+        self.newest: dict[int, int] = {}
+        self.topic: dict[int, int | None] = {}
+
+    def new_guest(self, progress: TableProgress) -> Guest:
+        self.reader.request = self.reader.reply = None
+        guest = Guest(self.reader, {TABLE: progress}, clock=lambda: self.now)
+        guest.doubt([t.xid for t in self.model.log if not t.visible])
+        return guest
+
+    def deliver(self) -> None:
+        if self.model.delivered == len(self.model.log):
+            return
+        transaction = self.model.log[self.model.delivered]
+        self.model.delivered += 1
+        for key, version in transaction.writes.items():
+            self.guest.saw(TABLE, transaction.xid, [record_key(key)], SCHEMA)
+            assert version is None or version > self.newest.get(key, 0), "a row was sent before its change"
+            self.topic[key] = version
+            if version is not None:
+                self.newest[key] = version
+
+    def send(self) -> None:
+        position = At(self.model.log[self.model.delivered - 1].lsn if self.model.delivered else 0)
+        ready = self.guest.ready(position)
+        self.guest.ask()
+        if ready is None:
+            return
+        sent = 0
+        for row in ready.chunk.rows:
+            key, version = row["id"], row["ver"]
+            if any(record_key(key) in keys for keys in ready.drop):
+                continue
+            assert version >= self.newest.get(key, 0), "a row older than one streamed before it was sent"
+            assert self.topic.get(key, 0) is not None or version > self.newest.get(key, 0), "a deleted row came back"
+            self.newest[key] = version
+            self.topic[key] = version
+            sent += 1
+        self.guest.sent(ready, sent)
+
+    def step(self) -> None:
+        self.now += 0.1
+        self.random.choices(
+            [self.model.commit, self.model.reveal, self.deliver, self.reader.work, self.send, self.restart],
+            [4, 4, 5, 3, 5, 0.2],
+        )[0]()
+
+    def restart(self) -> None:
+        progress = self.guest.tables[TABLE]
+        self.guest = self.new_guest(TableProgress(after=progress.after, done=progress.done))
+
+    def finish(self) -> None:
+        """The world comes to rest: everything is visible and delivered, the snapshot runs to its end."""
+        for _ in range(400):
+            self.now += 1.0
+            self.model.reveal()
+            self.deliver()
+            self.reader.work()
+            self.send()
+        assert self.guest.complete
+
+
+@given(st.integers(0, 2**32))
+def test_N2_no_row_is_sent_that_is_older_than_one_streamed_before_it(seed):
+    run = Run(seed)
+    for _ in range(300):
+        run.step()
+    run.finish()
+    held = {key: version for key, version in run.topic.items() if version is not None}
+    assert held == run.model.rows()
+
+
+def test_a_transaction_of_another_table_does_not_hold_a_chunk_back():
+    run = Run(1)
+    run.model.commit()
+    run.deliver()
+    run.guest = run.new_guest(TableProgress())
+    run.model.reveal()
+    run.guest.saw(OTHER, 999, [b"k"], SCHEMA)  # delivered, and never visible to any snapshot
+    run.guest.ask()
+    run.reader.work()
+    assert run.guest.ready(At(run.model.lsn)) is not None
+
+
+@pytest.mark.parametrize("visible", [True, False])
+def test_a_delivered_transaction_that_the_snapshot_does_not_see_means_reading_again(visible):
+    run = Run(2)
+    run.model.commit()
+    run.deliver()
+    run.model.log[0].visible = visible
+    run.guest.ask()
+    run.reader.work()
+    assert (run.guest.ready(At(run.model.lsn)) is not None) is visible
