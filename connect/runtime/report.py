@@ -64,6 +64,7 @@ class TaskReport:
         skipped: Rows dropped on resume because they were delivered before (rule S11).
         dead_letters: Records given to the dead-letter topic since the task started.
         complete: A source whose snapshots are all done; a sink that is LIVE.
+        retry_after: While RETRYING: seconds between this report and the next try.
     """
 
     state: State = State.STARTING
@@ -80,6 +81,7 @@ class TaskReport:
     skipped: int = 0
     dead_letters: int = 0
     complete: bool = False
+    retry_after: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object of every field."""

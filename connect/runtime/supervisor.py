@@ -1,0 +1,260 @@
+"""The supervisor: one child process per connector, restarted by the retry table, watched, stopped in time.
+
+One select loop over the children's sockets, no threads: what it knows is published as immutable values each turn.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from connect.runtime.child import Job
+from connect.runtime.logs import LogSettings
+from connect.runtime.process import CHILD, ChildProcess
+from connect.runtime.report import State
+from connect.runtime.retry import Crashes, Stop
+from connect.runtime.states import DOWN, Connector, ConnectorStatus, History
+from connect.runtime.until import UntilLive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_CONFIG: Final = 2
+EXIT_FENCED: Final = 3  # rule F-3: an exit code of its own
+EXIT_KILLED: Final = 4  # told to stop, but a connector had to be killed (F114)
+
+STOP_SECONDS: Final = 9.0  # and a second for what is left to do: ten in all
+LINGER_SECONDS: Final = 5.0  # a child that said its last word and does not end
+_TURN_SECONDS: Final = 0.5
+_ENDING_TURN_SECONDS: Final = 0.02
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What a worker runs and when it ends.
+
+    Attributes:
+        files: The configuration files, absolute; each child reads them itself.
+        connectors: All of the files' connectors.
+        until: ``live`` ends with 0 once everything is (``UntilLive``), and with another code when a connector is down.
+        on_failed: What the others do when one connector is FAILED.
+        logs: How the children log.
+        child: The command that starts a child, without its last argument.
+    """
+
+    files: tuple[str, ...]
+    connectors: tuple[Connector, ...]
+    until: Literal["stopped", "live"] = "stopped"
+    on_failed: Literal["keep_others", "exit"] = "keep_others"
+    logs: LogSettings = field(default_factory=LogSettings)
+    child: tuple[str, ...] = CHILD
+
+
+@dataclass(slots=True)
+class _Managed:
+    """One connector and its process of the moment."""
+
+    connector: Connector
+    history: History
+    crashes: Crashes = field(default_factory=Crashes)
+    process: ChildProcess | None = None
+    restarts: int = 0
+    start_at: float | None = 0.0  # None: running, or down for good
+    silent_since: float | None = None  # its socket is closed, its process not yet gone
+
+    def status(self, now: float) -> ConnectorStatus:
+        pid = self.process.pid if self.process else None
+        return self.history.status(self.connector, now, pid=pid, restarts=self.restarts)
+
+
+class Supervisor:
+    """Runs the connectors of a worker. ``run`` belongs to the main thread; ``statuses`` may be called from any."""
+
+    def __init__(
+        self, settings: RunSettings, watch: Callable[[Sequence[ConnectorStatus]], None] = lambda _: None
+    ) -> None:
+        """``watch`` is called each turn, at least twice a second, with how every connector is."""
+        now = time.monotonic()
+        self._settings = settings
+        self._watch = watch
+        self._managed = [_Managed(connector, History(now)) for connector in settings.connectors]
+        self._selector = selectors.DefaultSelector()
+        self._until = UntilLive()
+        self._stopping = False
+        self._signals = 0
+        self._published: tuple[ConnectorStatus, ...] = tuple(one.status(now) for one in self._managed)
+
+    def statuses(self) -> tuple[ConnectorStatus, ...]:
+        """Every connector as of the last turn."""
+        return self._published
+
+    def run(self) -> int:
+        """Until a signal, the goal of ``until``, or nothing is left to run.
+
+        Returns:
+            An exit code: one of the ``EXIT_`` constants of this module.
+        """
+        with self._answering_signals():
+            try:
+                verdict = None
+                while verdict is None:
+                    self._turn()
+                    verdict = self._verdict()
+                clean = self._stop_all()
+            finally:
+                self._kill_all()
+            self._publish()
+        return verdict if clean else EXIT_KILLED
+
+    @contextmanager
+    def _answering_signals(self) -> Iterator[None]:
+        """Signals are counted and wake the loop, which looks at the count."""
+        wake_read, wake_write = os.pipe()
+        os.set_blocking(wake_read, False)
+        os.set_blocking(wake_write, False)
+
+        def answer(*_: Any) -> None:
+            self._signals += 1
+            with suppress(BlockingIOError):
+                os.write(wake_write, b"s")
+
+        self._selector.register(wake_read, selectors.EVENT_READ)
+        before = {number: signal.signal(number, answer) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._selector.close()
+            os.close(wake_read)
+            os.close(wake_write)
+
+    def _turn(self) -> None:
+        """Start what is due, hear who speaks, bury who ended, publish."""
+        now = time.monotonic()
+        for one in self._managed:
+            if one.start_at is not None and one.start_at <= now and not self._stopping:
+                self._start(one, now)
+        for key, _ in self._selector.select(self._patience(now)):
+            if isinstance(key.data, _Managed):
+                self._hear(key.data)
+            else:
+                os.read(key.fd, 4096)
+        for one in self._managed:
+            if one.silent_since is not None:
+                self._bury(one)
+        self._publish()
+
+    def _publish(self) -> None:
+        now = time.monotonic()
+        self._published = tuple(one.status(now) for one in self._managed)
+        self._watch(self._published)
+
+    def _patience(self, now: float) -> float:
+        """Seconds until something is due."""
+        if any(one.silent_since is not None for one in self._managed):
+            return _ENDING_TURN_SECONDS
+        due = [one.start_at - now for one in self._managed if one.start_at is not None and not self._stopping]
+        return max(0.0, min([_TURN_SECONDS, *due]))
+
+    def _start(self, one: _Managed, now: float) -> None:
+        job = Job(self._settings.files, one.connector.name, self._settings.logs)
+        one.start_at = None
+        one.history.started(now)
+        try:
+            one.process = ChildProcess(self._settings.child, job)
+        except OSError as error:
+            self._crashed(one, f"could not be started ({error.strerror})", by_signal=False)
+            return
+        self._selector.register(one.process, selectors.EVENT_READ, one)
+
+    def _hear(self, one: _Managed) -> None:
+        assert one.process is not None  # noqa: S101 - it is registered while its process is held
+        reports = one.process.receive()
+        now = time.monotonic()
+        if reports is None:
+            self._selector.unregister(one.process)
+            one.silent_since = now
+            return
+        for report in reports:
+            one.history.observe(report, now)
+
+    def _bury(self, one: _Managed) -> None:
+        """A child that closed its socket has nothing more to say: take its exit code, in time or by force."""
+        assert one.process is not None  # noqa: S101 - silent_since is set while its process is held
+        assert one.silent_since is not None  # noqa: S101 - the caller looked
+        code = one.process.exit_code(0)
+        if code is None:
+            if time.monotonic() - one.silent_since > LINGER_SECONDS:
+                one.process.kill()
+            return
+        one.process.close()
+        one.process = one.silent_since = None
+        if one.history.report.state in DOWN:
+            return
+        if self._stopping:
+            one.history.end(State.STOPPED, "", "", time.monotonic())
+            return
+        self._crashed(one, _how(code), by_signal=code < 0)
+
+    def _crashed(self, one: _Managed, how: str, *, by_signal: bool) -> None:
+        now = time.monotonic()
+        decision = one.crashes.died(now, how, by_signal=by_signal, progressed=one.history.progressed())
+        if isinstance(decision, Stop):
+            one.history.end(decision.state, decision.code, decision.message, now)
+            return
+        one.history.end(State.RETRYING, decision.code, decision.message, now, decision.after_seconds)
+        one.start_at = now + decision.after_seconds
+        one.restarts += 1
+
+    def _verdict(self) -> int | None:
+        """The exit code, once there is a reason to end."""
+        if self._signals:
+            return EXIT_OK
+        down = [status.state for status in self._published if status.state in DOWN]
+        alone = self._settings.until == "stopped" and self._settings.on_failed == "keep_others"
+        if down and (len(down) == len(self._published) or not alone):
+            return EXIT_FAILED if State.FAILED in down else EXIT_FENCED
+        if self._settings.until == "live" and self._until.reached(self._published, time.monotonic()):
+            return EXIT_OK
+        return None
+
+    def _stop_all(self) -> bool:
+        """Ask every child to end and wait; False when time or an operator's patience ran out."""
+        self._stopping = True
+        asked, deadline = self._signals, time.monotonic() + STOP_SECONDS
+        for one in self._managed:
+            if one.process:
+                one.process.stop()
+        while any(one.process for one in self._managed):
+            if time.monotonic() > deadline or self._signals > max(asked, 1):
+                return False
+            self._turn()
+        return True
+
+    def _kill_all(self) -> None:
+        for one in self._managed:
+            if one.process:
+                one.process.kill()
+                one.process.exit_code(1.0)
+                one.process.close()
+                one.process = None
+                if one.history.report.state not in DOWN:
+                    one.history.end(State.STOPPED, "", "It did not end in time and was killed.", time.monotonic())
+
+
+def _how(exit_code: int) -> str:
+    """The end of the sentence that begins with "Its process"."""
+    if exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    with suppress(ValueError):
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    return f"was killed by signal {-exit_code}"
