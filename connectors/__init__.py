@@ -1,0 +1,1 @@
+"""One folder per system; none imports another; discovered through entry points."""

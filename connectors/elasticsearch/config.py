@@ -1,0 +1,81 @@
+"""What an operator writes for an Elasticsearch sink."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
+from string import Formatter
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from connect.config.fields import Milliseconds, Model, Secret, Size
+
+PLACEHOLDERS = frozenset({"topic", "prefix", "schema", "table"})
+
+
+def _one_or_more(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _http(url: Secret) -> Secret:
+    parts = urlsplit(url.reveal())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        message = "an address looks like https://es.example:9200 (http or https, F167)"
+        raise ValueError(message)
+    return url
+
+
+def _known_placeholders(template: str) -> str:
+    names = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+    if unknown := sorted(names - PLACEHOLDERS):
+        message = f"{{{unknown[0]}}} is no placeholder: use {{topic}}, {{prefix}}, {{schema}} or {{table}}"
+        raise ValueError(message)
+    return template
+
+
+class ElasticsearchConfig(Model):
+    """Options of the sink. TLS certificates are always verified and redirects never followed (F167)."""
+
+    url: Annotated[
+        tuple[Annotated[Secret, AfterValidator(_http)], ...],
+        BeforeValidator(_one_or_more),
+        Field(min_length=1, description="Address of the cluster, or a list of its nodes; http or https."),
+    ]
+    username: str | None = Field(None, description="User of HTTP basic authentication; needs `password`.")
+    password: Secret | None = Field(None, description="Password of `username`.")
+    api_key: Secret | None = Field(None, description="Encoded API key, instead of user and password.")
+    ca: Path | None = Field(None, description="PEM file of the authority that signed the cluster's certificate.")
+    batch_bytes: Size = Field(5_000_000, ge=10_000, le=5_000_000, description="Upper size of a bulk request.")
+    in_flight: int = Field(2, ge=1, le=16, description="Bulk requests under way at once; never two with one key.")
+    timeout: Milliseconds = Field(30_000, ge=100, description="Longest wait for the answer to one request.")
+    retries: int = Field(5, ge=0, le=20, description="How often refused items are sent again before the task waits.")
+    gc_deletes: Milliseconds = Field(
+        3_600_000, ge=1_000, description="How long the indices remember the version of a deleted document."
+    )
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            message = "username and password stand together"
+            raise ValueError(message)
+        if self.api_key and self.username:
+            message = "api_key stands instead of username and password"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _deletes_outlive_late_writes(self) -> Self:
+        late_ms = (self.retries + 1) * self.timeout  # rule E3: a zombie's last request ends by then
+        if self.gc_deletes < late_ms:
+            message = f"gc_deletes must be at least (retries + 1) x timeout = {late_ms}ms, or late writes undo deletes"
+            raise ValueError(message)
+        return self
+
+
+class ElasticsearchTarget(Model):
+    """Options of one topic's target."""
+
+    index: Annotated[str, AfterValidator(_known_placeholders)] = Field(
+        "{table}", description="Alias to write to, in lower case: {topic}, {prefix}, {schema}, {table} stand for names."
+    )

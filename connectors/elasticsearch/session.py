@@ -1,0 +1,134 @@
+"""One owner's time with the target, from ``open`` to ``close``: batches in, versioned writes and progress out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from connect.api import Failure, WriteResult
+from connect.record import Op
+from connectors.elasticsearch.bulk import BulkWriter, Outcome
+from connectors.elasticsearch.cluster import Cluster
+from connectors.elasticsearch.collapse import collapse
+from connectors.elasticsearch.planner import Planner
+from connectors.elasticsearch.state import Progress, StateStore
+from connectors.elasticsearch.targets import Targets
+from connectors.elasticsearch.truncate import truncate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from connect.api import SinkContext, TopicPartition
+    from connect.record import SinkRecord
+    from connectors.elasticsearch.config import ElasticsearchConfig
+
+_SEEN_EVERY_MS: Final = 30_000  # how often standing still is stored, so that the time away is known (rule T1)
+
+
+class Segment(NamedTuple):
+    """Records with their places in the batch, and the TRUNCATE that follows them."""
+
+    records: list[tuple[int, SinkRecord]]
+    truncate: tuple[int, SinkRecord] | None
+
+
+def segments(batch: Sequence[SinkRecord], skip: AbstractSet[int]) -> Iterator[Segment]:
+    """Cut a batch after each TRUNCATE; nothing is collapsed across one."""
+    records: list[tuple[int, SinkRecord]] = []
+    for index, record in enumerate(batch):
+        if index in skip:
+            continue
+        if record.op is Op.TRUNCATE:
+            yield Segment(records, (index, record))
+            records = []
+        else:
+            records.append((index, record))
+    yield Segment(records, None)
+
+
+class Session:
+    """Connections, threads, epoch and progress of one open sink."""
+
+    def __init__(self, config: ElasticsearchConfig, context: SinkContext) -> None:
+        self._cluster = Cluster(config)
+        self._writer = BulkWriter(self._cluster, config, context.stopping)
+        self._store = StateStore(self._cluster, context.group, context.connector)
+        self._config = config
+        self._context = context
+        self._progress = Progress()
+        self._use(Progress())
+
+    def _use(self, progress: Progress) -> None:
+        self._progress = progress
+        self._targets = Targets(self._cluster, self._context, progress, self._config.gc_deletes, self._save)
+        self._planner = Planner(self._cluster, progress, self._targets)
+
+    def begin(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Invariant 2: fence, then read the position, then check the target. Gives the next offsets."""
+        self._use(self._store.take_over())
+        self._targets.verify()
+        nexts = self._progress.adopt(partitions)
+        self._save()
+        return nexts
+
+    def end(self) -> None:
+        """Join the threads and close the connections. Idempotent."""
+        self._writer.close()
+        self._cluster.close()
+
+    def write(
+        self, batch: Sequence[SinkRecord], next_offsets: Mapping[TopicPartition, int], skip: AbstractSet[int]
+    ) -> WriteResult:
+        """Write the batch, then store the offsets after it.
+
+        A TRUNCATE is a barrier: what precedes it is written, the index emptied and the position behind it stored,
+        before anything that follows is written. So a replay never empties what came later.
+        """
+        total = Outcome()
+        for records, emptied in segments(batch, skip):
+            total.add(self._write_records(records))
+            if total.failures:  # Invariant 4: no position at or past a record that is not written
+                return _result(total)
+            if emptied and not self._progress.holds(emptied[1]):
+                total.add(self._empty(emptied[1]))
+                self._reached(batch[: emptied[0] + 1])
+        moved = [self._progress.advance(p.topic, p.partition, offset) for p, offset in next_offsets.items()]
+        if any(moved) or time.time_ns() // 1_000_000 - self._progress.last_seen_ms > _SEEN_EVERY_MS:
+            self._save()
+        return _result(total)
+
+    def _save(self) -> None:
+        self._store.store(self._progress)
+
+    def _reached(self, records: Sequence[SinkRecord]) -> None:
+        for record in records:
+            self._progress.advance(record.topic, record.partition, record.offset + 1)
+        self._save()
+
+    def _empty(self, record: SinkRecord) -> Outcome:
+        alias = self._targets.alias(record.topic)
+        if alias is None:
+            return Outcome()
+        self._targets.check([record.topic])
+        version = self._progress.version(record)
+        return truncate(self._cluster, self._writer, alias, version, lambda: self._store.check_epoch(self._progress))
+
+    def _write_records(self, records: Sequence[tuple[int, SinkRecord]]) -> Outcome:
+        fresh = [(index, record) for index, record in records if not self._progress.holds(record)]
+        outcome = Outcome(stale=len(records) - len(fresh))
+        if not fresh:
+            return outcome
+        for _, record in fresh:
+            if record.after is not None:
+                self._targets.ensure(record.topic, record.table, record.after.shape.schema)
+        self._targets.check({record.topic for _, record in fresh})
+        writes, unusable = collapse(fresh)
+        outcome.failures += unusable
+        outcome.add(self._writer.send(self._planner.actions(writes, outcome)))
+        return outcome
+
+
+def _result(outcome: Outcome) -> WriteResult:
+    failures = [Failure(index, error) for index, error in sorted(outcome.failures)]
+    return WriteResult(failures, outcome.applied, outcome.stale)

@@ -1,0 +1,185 @@
+"""The sink's state document: where it stands, what it made, and the epoch that fences (rule E5, invariant 4).
+
+One document per connector in the index ``connect-state``, written only by compare-and-set on its sequence number, so
+of two owners that both believe in themselves one learns the truth at its next write.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from connect.errors import Failed, Fenced, Retriable
+from connectors.elasticsearch.cluster import Cluster, part
+from connectors.elasticsearch.document import version_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from connect.api import TopicPartition
+    from connect.record import SinkRecord
+
+STATE_INDEX: Final = "connect-state"
+FORMAT: Final = 1
+_TAKE_OVER_TRIES: Final = 5
+_SETTINGS: Final = {
+    "settings": {"index.number_of_shards": 1, "index.auto_expand_replicas": "0-1", "index.hidden": True},
+    "mappings": {"dynamic": False},
+}
+
+
+@dataclass(slots=True)
+class TopicState:
+    """Where the sink stands in one topic.
+
+    Attributes:
+        topic_id: Kafka's id of the topic; another id is another topic (F98).
+        incarnation: Raised with each new topic id; the upper bits of versions (rule E1, F145).
+        next_offsets: By partition number as text: every record below is in the index.
+    """
+
+    topic_id: str
+    incarnation: int = 1
+    next_offsets: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class TargetNote:
+    """The index that a topic's position describes.
+
+    Attributes:
+        template: The option ``index`` that the alias's name was made from.
+        alias: What readers use and writes go through.
+        index: The dated index behind it.
+        uuid: The index's own id; None from the intention to make it until it was seen made.
+    """
+
+    template: str
+    alias: str
+    index: str
+    uuid: str | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """The content of the state document. ``last_seen_ms`` is when it was last stored, milliseconds since 1970."""
+
+    epoch: int = 0
+    last_seen_ms: int = 0
+    topics: dict[str, TopicState] = field(default_factory=dict)
+    targets: dict[str, TargetNote] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document's source."""
+        return {"version": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Progress:
+        """The progress of ``to_json``.
+
+        Raises:
+            Failed: ``state_format``: a newer version wrote it.
+        """
+        if data.get("version") != FORMAT:
+            message = f"the state document has format {data.get('version')}, this version knows {FORMAT}"
+            raise Failed("state_format", message, hint="Run the newer version again, or `connect rebuild` this sink.")
+        topics = {name: TopicState(**topic) for name, topic in data["topics"].items()}
+        targets = {name: TargetNote(**target) for name, target in data["targets"].items()}
+        return cls(data["epoch"], data["last_seen_ms"], topics, targets)
+
+    def adopt(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Take these partitions in and say which offset comes next for each.
+
+        A topic whose id changed starts at 0 under a higher incarnation, so its records win over the old topic's (F145).
+        """
+        nexts: dict[TopicPartition, int] = {}
+        for partition in partitions:
+            topic = self.topics.setdefault(partition.topic, TopicState(partition.topic_id))
+            if topic.topic_id != partition.topic_id:
+                topic = TopicState(partition.topic_id, topic.incarnation + 1)
+                self.topics[partition.topic] = topic
+            nexts[partition] = topic.next_offsets.setdefault(str(partition.partition), 0)
+        return nexts
+
+    def holds(self, record: SinkRecord) -> bool:
+        """Whether the record lies below the stored position: the index has it already."""
+        return record.offset < self.topics[record.topic].next_offsets[str(record.partition)]
+
+    def version(self, record: SinkRecord) -> int:
+        """The record's external version (rule E1)."""
+        return version_of(self.topics[record.topic].incarnation, record.offset)
+
+    def advance(self, topic: str, partition: int, next_offset: int) -> bool:
+        """Move forward, never back (invariant 3); whether it moved."""
+        offsets = self.topics[topic].next_offsets
+        if next_offset <= offsets[str(partition)]:
+            return False
+        offsets[str(partition)] = next_offset
+        return True
+
+
+class StateStore:
+    """Reads and writes one connector's state document."""
+
+    def __init__(self, cluster: Cluster, group: str, connector: str) -> None:
+        self._cluster = cluster
+        self._name = f"{group}/{connector}"
+        self._path = f"/{STATE_INDEX}/_doc/{part(self._name)}"
+        self._guard: dict[str, Any] = {}
+
+    def read(self) -> Progress | None:
+        """The stored progress, or None where there is none."""
+        answer = self._cluster.request("GET", self._path, expect=(404,))
+        if answer.status == 404:
+            self._guard = {"op_type": "create"}
+            return None
+        self._guard = {"if_seq_no": answer.body["_seq_no"], "if_primary_term": answer.body["_primary_term"]}
+        return Progress.from_json(answer.body["_source"])
+
+    def take_over(self) -> Progress:
+        """Raise the epoch, which fences every older owner at its next store, and give the progress (invariant 2).
+
+        Raises:
+            Retriable: ``target_busy``: others kept taking over at the same time.
+            Failed: ``state_format``.
+        """
+        self._cluster.request("PUT", f"/{STATE_INDEX}", body=_SETTINGS, expect=(400,))  # 400: it exists
+        for _ in range(_TAKE_OVER_TRIES):
+            progress = self.read() or Progress()
+            progress.epoch += 1
+            if self._put(progress):
+                return progress
+        raise Retriable(f"the state of {self._name} keeps changing owners", code="target_busy")
+
+    def store(self, progress: Progress) -> None:
+        """Write the progress if nobody else wrote since.
+
+        Raises:
+            Fenced: Another owner took over.
+            Failed: ``state_missing``: the document is gone.
+            Retriable: The answer did not come; ``take_over`` tells whether it was written.
+        """
+        if self._put(progress):
+            return
+        if self.read() is None:
+            hint = (
+                "Restore the index connect-state from a snapshot, or drop the sink's indices and start from offset 0."
+            )
+            raise Failed("state_missing", f"the state document of {self._name} is gone", hint=hint)
+        raise Fenced(f"another worker took over the sink {self._name}")
+
+    def check_epoch(self, progress: Progress) -> None:
+        """Raise ``Fenced`` if another owner took over since."""
+        answer = self._cluster.request("GET", self._path, expect=(404,))
+        if answer.status == 404 or answer.body["_source"]["epoch"] != progress.epoch:
+            raise Fenced(f"another worker took over the sink {self._name}")
+
+    def _put(self, progress: Progress) -> bool:
+        progress.last_seen_ms = time.time_ns() // 1_000_000
+        body = progress.to_json()
+        answer = self._cluster.request("PUT", self._path, params=self._guard, body=body, expect=(404, 409))
+        if answer.status in {404, 409}:
+            return False
+        self._guard = {"if_seq_no": answer.body["_seq_no"], "if_primary_term": answer.body["_primary_term"]}
+        return True
