@@ -228,11 +228,11 @@ def test_F162_open_to_the_network_needs_a_token_over_tls(serve: Callable[..., Re
         serve(host=host, token=Secret("t"))
 
 
-def test_an_address_of_another_machine_is_a_fault_of_the_file(serve: Callable[..., RestServer]) -> None:
-    pem = Path("never-read.pem")
+def test_an_address_of_another_machine_is_a_fault_of_the_file(serve: Callable[..., RestServer], tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path)
 
     with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.7:8083"):
-        serve(host="192.0.2.7", port=8083, token=Secret("t"), certificate=pem, key=pem)
+        serve(host="192.0.2.7", port=8083, token=Secret("t"), certificate=certificate, key=key)
 
 
 @pytest.mark.parametrize("path", ["/health", "/metrics", "/status", "/nothing"])
