@@ -1,0 +1,60 @@
+"""Column defaults: the text of ``pg_get_expr`` → a constant value, where it is one."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from connect.errors import Failed
+from connect.schema.model import NO_DEFAULT, Kind
+from connectors.postgres.types.numeric import to_scale
+
+if TYPE_CHECKING:
+    from connectors.postgres.types.codecs import ColumnCodec
+
+# One literal under one cast. A second cast, a function, an operator: not a constant, or not surely the same one.
+_TYPE_NAME: Final = r'::(?:[\w ]|"[^"]*"|\.)+(?:\([\d, -]+\))?(?: with(?:out)? time zone)?(?:\[\])*'
+_QUOTED: Final = re.compile(rf"'((?:[^']|'')*)'(?:{_TYPE_NAME})?")
+_NUMBER: Final = re.compile(rf"\(?(-?\d+(?:\.\d+)?)\)?(?:{_TYPE_NAME})?")
+_BITS: Final = re.compile(rf"B'([01]*)'(?:{_TYPE_NAME})?")
+_NULL: Final = re.compile(rf"NULL(?:{_TYPE_NAME})?")
+_BOOLEANS: Final = {"true": True, "false": False}
+
+
+def constant_default(expression: str | None, codec: ColumnCodec) -> object:
+    """The decoded value of a constant default, else ``NO_DEFAULT`` (F107): ``now()``, ``nextval(…)``, any expression.
+
+    Args:
+        expression: ``pg_get_expr(adbin, adrelid)`` under the pinned settings; None for a column without a default.
+        codec: The column's.
+
+    Returns:
+        A value of the column's type, None for ``NULL::…``, or ``NO_DEFAULT``, also where the literal is of another
+        type and the server would convert it on insert.
+    """
+    if not expression:
+        return NO_DEFAULT
+    if _NULL.fullmatch(expression):
+        return None
+    if codec.type.kind is Kind.BOOLEAN and expression in _BOOLEANS:
+        return _BOOLEANS[expression]
+    literal = _literal(expression)
+    return NO_DEFAULT if literal is None else _decoded(literal, codec)
+
+
+def _decoded(literal: str, codec: ColumnCodec) -> object:
+    try:
+        value = codec.decode(literal.ljust(codec.blank_padded).encode())
+    except (Failed, ValueError):
+        return NO_DEFAULT
+    if isinstance(value, Decimal):
+        return to_scale(value, codec.type)
+    return NO_DEFAULT if value is None else value
+
+
+def _literal(expression: str) -> str | None:
+    if found := _QUOTED.fullmatch(expression):
+        return found[1].replace("''", "'")
+    found = _NUMBER.fullmatch(expression) or _BITS.fullmatch(expression)
+    return found[1] if found else None
