@@ -130,7 +130,7 @@ class StateStore:
 
     def read(self) -> Progress | None:
         """The stored progress, or None where there is none."""
-        answer = self._cluster.request("GET", self._path, expect=(404,))
+        answer = self._cluster.request("GET", self._path, expect=(404,))  # also without the index
         if answer.status == 404:
             self._guard = {"op_type": "create"}
             return None

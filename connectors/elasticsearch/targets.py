@@ -49,6 +49,11 @@ def dated(alias: str, number: int) -> str:
     return f"{alias}-{datetime.now(UTC):%Y.%m.%d}-{number}"
 
 
+def owner_mark(context: SinkContext, topic: str) -> dict[str, str]:
+    """What an index of ours says in its mapping's ``_meta``: made by this sink for this topic."""
+    return {"group": context.group, "connector": context.connector, "topic": topic}
+
+
 class Targets:
     """Makes, checks and widens the indices noted in ``progress``; ``store`` writes the progress."""
 
@@ -167,7 +172,7 @@ class Targets:
 
     def _create(self, note: TargetNote, topic: str, wanted: Mapping[str, Any]) -> bool:
         """Whether the index is there and ours; False: somebody else's has this name."""
-        owner = {"group": self._context.group, "connector": self._context.connector, "topic": topic}
+        owner = owner_mark(self._context, topic)
         body = {
             "aliases": {note.alias: {"is_write_index": True}},
             "settings": {"index.gc_deletes": self._gc_deletes, "index.mapping.total_fields.limit": _TOTAL_FIELDS},
