@@ -1,0 +1,169 @@
+"""``connect local``: real servers to try things on, without Docker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connect.errors import ConnectError
+from connect.local.home import KEEPER_LOCK, is_locked, open_home
+from connect.local.keeper import is_running
+from connect.local.stack import KINDS, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+app = typer.Typer(
+    no_args_is_help=True, help="Real servers as child processes: Kafka, registry, Elasticsearch, PostgreSQL."
+)
+_err = Console(stderr=True)
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of downloads and data (CONNECT_HOME).")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DOWN_TIMEOUT = 30.0  # seconds
+
+
+@app.command()
+def up(
+    *,
+    only: Annotated[str, typer.Option("--only", help=f"Of {','.join(KINDS)}.")] = ",".join(KINDS),
+    detach: Annotated[bool, typer.Option("--detach", help="Leave them running until `connect local down`.")] = False,
+    as_json: JsonOption = False,
+    secure: Annotated[bool, typer.Option("--secure", help="TLS and passwords (Kafka: SCRAM-SHA-512).")] = False,
+    port: Annotated[
+        list[str] | None, typer.Option("--port", metavar="NAME=PORT", help="Instead of a free one.")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Start servers; they end with Ctrl-C, unless detached."""
+    with _reported(), _sigterm_as_ctrl_c():
+        names = [name.strip() for name in only.split(",") if name.strip()]
+        with Stack.start(names, home=home, ports=_ports(port or []), secure=secure) as stack:
+            _print_addresses(stack, as_json=as_json)
+            if detach:
+                stack.detach()
+                _err.print(f"stack {stack.id} stays up; to end it: connect local down", highlight=False)
+                return
+            _err.print("Ctrl-C ends it", highlight=False)
+            _watch(stack)
+
+
+@app.command()
+def down(
+    stack: Annotated[str | None, typer.Argument(help="Its id; without: every detached stack.")] = None,
+    *,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """End detached stacks and remove their data."""
+    with _reported():
+        folder = open_home(home)
+        wanted = [state for state in folder.running() if state["id"] == stack or (stack is None and state["detached"])]
+        if stack is not None and not wanted:
+            raise ConnectError(
+                f"no stack {stack} runs", code="local_stack_ended", hint="connect local status lists them"
+            )
+        for state in wanted:
+            os.kill(state["pid"], signal.SIGTERM)
+            _wait_down(folder.stacks / state["id"])
+        ended = [state["id"] for state in wanted]
+        print(json.dumps({"ended": ended}) if as_json else f"ended: {', '.join(ended) or 'nothing was running'}")
+
+
+@app.command()
+def status(*, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Show the stacks that run, their addresses and processes."""
+    with _reported():
+        stacks = [_with_health(state) for state in open_home(home).running()]
+        if as_json:
+            print(json.dumps({"stacks": stacks}))
+            return
+        if not stacks:
+            print("no local stack runs")
+        for state in stacks:
+            Console().print(_status_table(state))
+
+
+def _ports(given: list[str]) -> dict[str, int]:
+    ports = {}
+    for item in given:
+        name, _, number = item.partition("=")
+        if not number.isdigit() or not 0 < int(number) < 65536:
+            raise ConnectError(f"--port {item}: not NAME=PORT", code="local_unknown_server", hint="--port kafka=9092")
+        ports[name.strip()] = int(number)
+    return ports
+
+
+def _print_addresses(stack: Stack, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(stack.addresses), flush=True)
+    else:
+        for name, address in stack.addresses.items():
+            print(f"{name:<16} {address}", flush=True)
+    for name, value in stack.security.items():
+        _err.print(f"{name}: {value}", highlight=False, markup=False)
+
+
+def _watch(stack: Stack) -> NoReturn:
+    """Wait for Ctrl-C; say so once when a server ends by itself."""
+    known = dict(stack.servers)
+    while True:
+        for name in [name for name, server in known.items() if not server.running]:
+            _err.print(f"{name} has ended by itself; its log: {known.pop(name).log}", highlight=False, markup=False)
+        time.sleep(1.0)
+
+
+def _with_health(state: dict[str, Any]) -> dict[str, Any]:
+    servers = {
+        name: {**server, "running": is_running(server["pid"])} for name, server in sorted(state["servers"].items())
+    }
+    return {**state, "servers": servers}
+
+
+def _status_table(state: dict[str, Any]) -> Table:
+    kind = "detached" if state["detached"] else "ends with its starter"
+    table = Table("server", "address", "pid", "running", title=f"stack {state['id']} ({kind})", title_justify="left")
+    for name, server in state["servers"].items():
+        table.add_row(name, server["address"], str(server["pid"]), "yes" if server["running"] else "no")
+    return table
+
+
+def _wait_down(folder: Path) -> None:
+    deadline = time.monotonic() + DOWN_TIMEOUT
+    while is_locked(folder / KEEPER_LOCK):
+        if time.monotonic() > deadline:
+            raise ConnectError(f"stack {folder.name} did not end within {DOWN_TIMEOUT:.0f} s", code="local_stack_ended")
+        time.sleep(0.05)
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Ends the stack in order when the command is asked to stop by `kill` or by a shell that closes."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    yield
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except ConnectError as error:
+        _err.print(f"{error.code}: {error}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        _err.print("ended; nothing is left running", highlight=False)
+        raise typer.Exit(130) from None

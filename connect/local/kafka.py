@@ -1,0 +1,140 @@
+"""Apache Kafka: one node, KRaft, fit for transactions."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import uuid
+from typing import TYPE_CHECKING, ClassVar
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from connect.local import artifacts
+from connect.local.children import Command
+from connect.local.java import OPTIONS, java_home
+from connect.local.ports import LOOPBACK
+from connect.local.server import Server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_MESSAGE_BYTES = 22 * 1024 * 1024  # topics that we make allow 20 MB (DESIGN §6), and a batch has an overhead
+
+_PROPERTIES = f"""\
+process.roles=broker,controller
+node.id=1
+controller.listener.names=CONTROLLER
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=8
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+message.max.bytes={MAX_MESSAGE_BYTES}
+replica.fetch.max.bytes={MAX_MESSAGE_BYTES}
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
+_LOGGING = """\
+rootLogger.level=warn
+rootLogger.appenderRef.console.ref=console
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=%d %p %m (%c)%n
+"""
+
+
+class Kafka(Server):
+    """A broker; in a secure stack its clients need TLS and SCRAM-SHA-512."""
+
+    title: ClassVar[str] = "Kafka"
+    ports_needed: ClassVar[int] = 3
+
+    @property
+    def address(self) -> str:
+        """See ``Server.address``."""
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def client_settings(self) -> dict[str, str]:
+        """What a librdkafka client needs to connect."""
+        settings = {"bootstrap.servers": self.address}
+        security = self.site.security
+        if security is not None:
+            settings |= {
+                "security.protocol": "SASL_SSL",
+                "sasl.mechanism": "SCRAM-SHA-512",
+                "sasl.username": security.user,
+                "sasl.password": security.password,
+                "ssl.ca.location": str(security.authority),
+            }
+        return settings
+
+    def prepare(self, ports: list[int]) -> None:
+        """See ``Server.prepare``."""
+        self.make_folder("tmp")
+        self.write("log4j2.properties", _LOGGING)
+        settings = self.write("server.properties", _PROPERTIES + self._listeners(ports))
+        format_words: list[str | Path] = ["format", "-t", _cluster_id(), "-c", settings]
+        if security := self.site.security:
+            scram = f"SCRAM-SHA-512=[name={security.user},password={security.password}]"
+            format_words += ["--add-scram", scram]
+        self.site.children.run(self.name, self._java("kafka.tools.StorageTool", *format_words, heap="128m"), self.log)
+
+    def command(self) -> Command:
+        """See ``Server.command``."""
+        return self._java("kafka.Kafka", self.folder / "server.properties", heap="1g")
+
+    def answers(self) -> bool:
+        """See ``Server.answers``."""
+        quiet = logging.getLogger("connect.local.kafka.probe")
+        quiet.disabled = True  # that nobody listens yet is no news
+        try:
+            # A broker appears in its own metadata once it may lead partitions.
+            return bool(AdminClient({**self.client_settings, "logger": quiet}).list_topics(timeout=1.0).brokers)
+        except KafkaException:
+            return False
+
+    def _java(self, main: str, *words: str | Path, heap: str) -> Command:
+        jars = self.site.cache.fetch(artifacts.kafka())
+        java = java_home(self.site) / "bin" / "java"
+        options = [
+            *OPTIONS,
+            f"-Xmx{heap}",
+            f"-Djava.io.tmpdir={self.folder / 'tmp'}",
+            f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
+        ]
+        return Command([java, *options, "-cp", f"{jars}/*", main, *words], cwd=self.folder)
+
+    def _listeners(self, ports: list[int]) -> str:
+        client, controller, internal = ports
+        lines = {
+            "log.dirs": self.folder / "data",
+            "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
+            "listeners": f"CLIENT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
+            "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "CLIENT",
+        }
+        if security := self.site.security:
+            keys = self.write("server.pem", security.key + security.certificate)
+            lines |= {
+                "listeners": f"{lines['listeners']},INTERNAL://{LOOPBACK}:{internal}",
+                "listener.security.protocol.map": "CLIENT:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+                "inter.broker.listener.name": "INTERNAL",
+                "listener.name.client.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+                "listener.name.client.scram-sha-512.sasl.jaas.config": (
+                    "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+                ),
+                "ssl.keystore.type": "PEM",
+                "ssl.keystore.location": keys,
+            }
+        return "".join(f"{key}={value}\n" for key, value in lines.items())
+
+
+def _cluster_id() -> str:
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
