@@ -1,12 +1,17 @@
-"""Field types that plugin configuration models share: secrets, durations, sizes."""
+"""Field types that plugin configuration models share: secrets, URLs, durations, sizes."""
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+
+from connect.config.references import Reference
+from connect.errors import Retriable
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _UNITS_BYTES = {
@@ -35,8 +40,15 @@ class Secret:
         self._parts = parts
 
     def reveal(self) -> str:
-        """The clear text. Never log, raise or store it."""
-        return "".join(part if isinstance(part, str) else part() for part in self._parts)
+        """The clear text. Never log, raise or store it.
+
+        Raises:
+            Retriable: ``secret_unavailable``: the file that holds it is gone for now.
+        """
+        try:
+            return "".join(part if isinstance(part, str) else part() for part in self._parts)
+        except LookupError as error:  # it was there when the file was loaded
+            raise Retriable(str(error.args[0]), code="secret_unavailable", hint=str(error.args[-1])) from None
 
     def __bool__(self) -> bool:
         return bool(self._parts)
@@ -63,14 +75,27 @@ class Secret:
         def check(value: Any) -> Secret:
             if isinstance(value, Secret):
                 return value
-            if isinstance(value, str):
-                return cls(value)
+            if isinstance(value, Reference):
+                return cls(*value.parts)
+            if isinstance(value, str | int | float) and not isinstance(value, bool):
+                return cls(str(value))
             message = "a text is needed here"
             raise ValueError(message)
 
         return core_schema.no_info_plain_validator_function(
             check, serialization=core_schema.plain_serializer_function_ser_schema(lambda _: "***")
         )
+
+
+def _http_url(url: Secret) -> Secret:
+    parts = urlsplit(url.reveal())
+    if parts.scheme not in ("http", "https") or not parts.hostname:  # F167
+        message = "a URL that begins with http:// or https:// is needed here"
+        raise ValueError(message)
+    return url
+
+
+HttpUrl = Annotated[Secret, AfterValidator(_http_url)]
 
 
 def milliseconds(value: Any) -> Any:
@@ -105,4 +130,26 @@ Size = Annotated[int, BeforeValidator(size_in_bytes)]
 class Model(BaseModel):
     """A part of the configuration: unknown keys are errors, values do not change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        coerce_numbers_to_str=True,  # a table or password that looks like a number keeps its characters (F157)
+        hide_input_in_errors=True,  # F160
+    )
+
+
+class Changes(StrEnum):
+    """What a changed option acts on (DESIGN §7)."""
+
+    LIVE = "live"  # everything after the next start
+    NEW_RECORDS = "new records only"
+    IDENTITY = "identity"  # refused, because what is there would no longer fit
+
+
+def option(default: Any, doc: str, *, changes: Changes = Changes.LIVE) -> Any:
+    """A field of a ``Model`` with what the generated reference says of it; ``...`` as default makes it required."""
+    extra: dict[str, Any] = {"changes": changes.value}
+    if isinstance(default, dict | list):
+        return Field(default_factory=default.copy, description=doc, json_schema_extra=extra)
+    return Field(default, description=doc, json_schema_extra=extra)

@@ -1,0 +1,62 @@
+"""A sink's topics: which of those that exist it reads, each with its final options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from connect.config.precedence import Chosen, choose, unmatched, unused_transforms
+from connect.config.selections import split_target
+from connect.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from connect.config.models import SinkConfig
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """The final options of one topic: defaults, then patterns, then its exact name.
+
+    Attributes:
+        options: The plugin's ``target`` model; None for a plugin without one.
+        fields: Only these fields; None for all.
+        origin: ``file:line`` of each option that was set.
+    """
+
+    options: Any
+    fields: tuple[str, ...] | None
+    origin: Mapping[str, str]
+
+
+def resolve_topics(sink: SinkConfig, topics: Sequence[str], *, all_there: bool = True) -> dict[str, TargetOptions]:
+    """The topics that a sink reads, of those given.
+
+    Args:
+        sink: The sink.
+        topics: Names of topics that exist, or that the file's sources will make. Internal ones are passed over.
+        all_there: False when more topics may come: then a pattern that matches nothing yet is no error.
+
+    Raises:
+        ConfigError: A pattern matches nothing, or two patterns set one option differently for one topic.
+    """
+    named = [topic for topic in topics if not topic.startswith("_")]
+    problems: list[Problem] = unmatched(sink.topics, sink.exclude, named, "topic") if all_there else []
+    found: dict[str, TargetOptions] = {}
+    for topic in named:
+        chosen = choose(topic, sink.topics, sink.exclude, sink.defaults, problems)
+        if chosen:
+            found[topic] = _target(sink, chosen)
+    if all_there:
+        problems += unused_transforms(sink.transforms, list(found), "topic")
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
+    return found
+
+
+def _target(sink: SinkConfig, chosen: Chosen) -> TargetOptions:
+    framework, own = split_target(chosen.options)
+    fields = framework.get("fields")
+    options = sink.plugin.target.model_validate(own) if sink.plugin.target else None
+    return TargetOptions(options, tuple(fields) if fields else None, chosen.origin)
