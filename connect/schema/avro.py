@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from connect.errors import Failed, Retriable
 from connect.record import UNAVAILABLE, Op
-from connect.schema.avro_codec import NULL_IN_REQUIRED, branches, cell_writer, constant, field_writer, integer, string
+from connect.schema.avro_codec import branches, cell_writer, constant, field_writer, integer, string
 from connect.schema.avro_schema import field_names, schema_text
 from connect.schema.decimals import UnrepresentableError
 from connect.schema.envelope import (
@@ -22,6 +22,7 @@ from connect.schema.envelope import (
     value_type,
 )
 from connect.schema.model import Field
+from connect.schema.refusals import BAD_VALUE, NULL_IN_REQUIRED, key_missing, no_key, unrepresentable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from connect.schema.registry import RegistryClient
 
 MAGIC: Final = struct.Struct(">bI")  # a zero byte and the schema's id
-
-# What a writer raises for a value that its type cannot hold.
-BAD_VALUE: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, struct.error)
 
 _int = integer(32, b"")
 _long = integer(64, b"")
@@ -195,23 +193,12 @@ class _Rows:
                 elif cell is not UNAVAILABLE:
                     write(bytearray(), cell)
             except BAD_VALUE as error:
-                return unrepresentable(f"{self._table}.{field.name}", field, error)
+                return unrepresentable(self._table, field, error)
         return Failed("unrepresentable_value", f"{self._table}: {len(cells)} cells for {len(self._columns)} columns")
 
 
 def _refuse_null() -> bytes:
     raise UnrepresentableError(NULL_IN_REQUIRED)
-
-
-def unrepresentable(where: str, field: Field, error: Exception) -> Failed:
-    """The error for a value that its column's schema cannot hold. Never the value itself."""
-    reason = str(error) if isinstance(error, UnrepresentableError | OverflowError) else type(error).__name__
-    kind = field.type.name or field.type.kind
-    return Failed(
-        "unrepresentable_value",
-        f"{where}: a value does not fit {kind}: {reason}",
-        hint="leave the column out with `columns:`, mask it, or mend the value at the source",
-    )
 
 
 class _Keys:
@@ -231,15 +218,11 @@ class _Keys:
         for i, write, field in self._columns:
             cell = cells[i]
             if cell is None or cell is UNAVAILABLE:
-                raise Failed(
-                    "key_missing",
-                    f"{self._table}: key column {field.name} is {'NULL' if cell is None else 'not in the log'}",
-                    hint="a topic's key columns must be NOT NULL and part of the table's replica identity",
-                )
+                raise key_missing(self._table, field, cell)
             try:
                 write(out, cell)
             except BAD_VALUE as error:
-                raise unrepresentable(f"{self._table}.{field.name}", field, error) from error
+                raise unrepresentable(self._table, field, error) from error
         return bytes(out)
 
 
@@ -256,7 +239,7 @@ class _AvroEncoder:
     def key(self, row: Row) -> bytes:
         """The key's bytes; see ``formats.Encoder``."""
         if self._keys is None:
-            raise Failed("key_missing", f"{self._table} has no key", hint="a table without a key has null record keys")
+            raise no_key(self._table)
         return self._keys.write(row)
 
 

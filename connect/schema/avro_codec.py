@@ -14,6 +14,7 @@ from connect.record import text
 from connect.schema.avro_schema import json_default
 from connect.schema.decimals import UnrepresentableError, decimal_bytes, variable_scale
 from connect.schema.model import DECIMAL, NO_DEFAULT, VARIABLE_SCALE_DECIMAL, Field, Kind, Type
+from connect.schema.refusals import NULL_IN_REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     Write = Callable[[bytearray, Any], None]
 
 BRANCH: Final = (b"\x00", b"\x02")  # the first and the second branch of a union
-NULL_IN_REQUIRED: Final = "NULL where the schema has none"
 
 
 def zigzag(number: int) -> bytes:

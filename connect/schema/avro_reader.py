@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -48,6 +49,7 @@ _LOGICAL_NAMES: Final = {
     ("long", "local-timestamp-nanos"): "io.debezium.time.NanoTimestamp",
     ("string", "uuid"): "io.debezium.data.Uuid",
 }
+_FLOAT32_END: Final = 3.4028235677973366e38  # from here on a number rounds to infinity
 _MAP_ENTRY: Final = "MapEntry"  # Connect's maps whose keys are no strings are arrays of such records
 
 # What fastavro raises for bytes that are not what their schema says.
@@ -122,12 +124,30 @@ def decoder(type_: Type) -> Decode | None:
         return lambda data: from_bytes(data["value"], data["scale"])
     if type_.kind is Kind.STRUCT:
         return _struct(type_)
-    item = decoder(type_.items) if type_.items else None
+    if type_.items is not None:
+        return _items(type_, decoder(type_.items))
+    return shortest_float32 if type_.kind is Kind.FLOAT32 else None
+
+
+def _items(type_: Type, item: Decode | None) -> Decode | None:
     if type_.kind is Kind.MAP:
         return _map(item or _same)
-    if item is None:
-        return None
-    return lambda data: [None if value is None else item(value) for value in data]
+    return item and (lambda data: [None if value is None else item(value) for value in data])
+
+
+_float32 = struct.Struct("<f")
+
+
+def shortest_float32(value: float) -> float:
+    """The number with the fewest digits that is the same float32: 0.3, not 0.30000001192092896 (F186)."""
+    if not math.isfinite(value):
+        return value
+    data = _float32.pack(value)
+    for digits in (6, 7, 8):
+        short = float(f"{value:.{digits}g}")
+        if abs(short) < _FLOAT32_END and _float32.pack(short) == data:
+            return short
+    return float(f"{value:.9g}")
 
 
 def _map(item: Decode) -> Decode:

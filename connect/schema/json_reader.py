@@ -145,6 +145,11 @@ def _type(schema: dict[str, Any], depth: int) -> tuple[Type, bool]:
     return type_, bool(schema.get("optional", False))
 
 
+def schema_fields(fields: Sequence[dict[str, Any]]) -> tuple[Field, ...]:
+    """The fields of a struct's schema; raises what a wrong type or a missing member raises."""
+    return tuple(_field(field, 1) for field in fields)
+
+
 def _field(schema: dict[str, Any], depth: int) -> Field:
     doc = schema.get("doc") if schema["type"] != "struct" else None
     type_, optional = _type({**schema, "doc": None} if doc else schema, depth + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import ssl
@@ -17,7 +18,8 @@ MAX_ANSWER: Final = 8 << 20  # bytes; the largest schema that a registry can mea
 DOWN_SECONDS: Final = 10.0  # how long a registry that did not answer is not asked what can wait
 _ACCEPT: Final = "application/vnd.schemaregistry.v1+json, application/json"
 _HINT_URL: Final = "check schema_registry.url: it must lead to the Confluent API (Apicurio: .../apis/ccompat/v7)"
-_MISSING: Final = {40401, 40402, 40403}  # subject, version, schema
+_NO_REASON: Final = "the registry gives no reason"
+_MISSING: Final = {40401, 40402, 40403, 40408}  # subject, version, schema, compatibility of a subject
 
 
 class Revealable(Protocol):
@@ -134,8 +136,16 @@ class RegistryClient:
         answer = self._ask("POST", path, {"schema": text})
         if answer is None or answer.get("is_compatible") is True:
             return []
-        messages = answer.get("messages") or [f"the registry gives no reason: {answer.get('message', '')}"]
+        messages = answer.get("messages")
+        if not isinstance(messages, list) or not messages:  # Apicurio keeps its reasons for the 409 of a registration
+            return [_NO_REASON]
         return [str(message) for message in messages]
+
+    def compatibility(self, subject: str) -> str | None:
+        """The level that was set for this very subject, for example ``NONE``; None where nobody set one."""
+        answer = self._ask("GET", f"/config/{quote(subject, safe='')}")
+        level = answer and (answer.get("compatibilityLevel") or answer.get("compatibility"))
+        return str(level) if level else None
 
     def check(self) -> None:
         """Ask for nothing much, to learn whether a registry is there and lets us in; raises as ``schema_id`` does."""
@@ -178,11 +188,9 @@ class RegistryClient:
         return value
 
     def _incompatible(self, subject: str, text: str, answer: _Answer) -> Failed:
-        try:
-            words = self.incompatibilities(subject, text)
-        except (Retriable, Failed):
-            words = []
-        words = words or [_message(answer)]
+        words = [_message(answer)]
+        with contextlib.suppress(Retriable, Failed):  # the refusal itself said why
+            words += [word for word in self.incompatibilities(subject, text) if word not in {*words, _NO_REASON}]
         return Failed(
             "schema_incompatible",
             f"{subject}: the registry at {self.shown_url} refuses the new schema: {'; '.join(words)}",
