@@ -60,7 +60,7 @@ class TypeCatalog(Mapping[int, TypeInfo]):
     @classmethod
     def from_rows(cls, rows: Iterable[tuple[Any, ...]]) -> TypeCatalog:
         """The catalog of a database from the rows of ``CATALOG_SQL``, as psycopg gives them."""
-        return cls(TypeInfo(*row[:-1], labels=tuple(row[-1] or ())) for row in rows)
+        return cls(TypeInfo(*(*row[:-1], tuple(row[-1] or ()))) for row in rows)
 
     def with_types(self, types: Iterable[TypeInfo]) -> TypeCatalog:
         """This catalog and these types, which replace those of the same OID (F28)."""

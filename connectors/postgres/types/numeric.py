@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.schema.model import DECIMAL, Kind, Type, decimal_type, variable_scale_decimal_type
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _LAST_DIGIT: Final = ord("9")
 _SPECIAL: Final = {b"NaN": "NAN", b"Infinity": "POSITIVE_INFINITY", b"-Infinity": "NEGATIVE_INFINITY"}
+_EXACT: Final = Context(prec=150_000)  # more digits than any numeric has
 _BOOLEANS: Final = {b"t": True, b"f": False}
 
 
@@ -117,4 +118,4 @@ def to_scale(value: Decimal, column: Type) -> Decimal:
     """A constant rounded as the server rounds it into a column of fixed scale; others as they are."""
     if column.name != DECIMAL:
         return value
-    return value.quantize(Decimal(1).scaleb(-int(column.parameter("scale") or 0)), ROUND_HALF_UP)
+    return value.quantize(Decimal(1).scaleb(-int(column.parameter("scale") or 0)), ROUND_HALF_UP, _EXACT)
