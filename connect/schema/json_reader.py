@@ -107,7 +107,7 @@ class JsonForms:
 
     def _remember(self, place: str, payload: bytes, schema: Any, form: JsonForm) -> None:
         """The bytes before this payload, if they are exactly the schema: the next record need not parse them."""
-        end = payload.rfind(_BOUNDARY, 0, payload.find(_BOUNDARY) + len(_BOUNDARY))
+        end = payload.find(_BOUNDARY)
         if end > 0 and payload.startswith(_START):
             try:
                 same = orjson.loads(memoryview(payload)[len(_START) : end]) == schema

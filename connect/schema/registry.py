@@ -90,6 +90,8 @@ class RegistryClient:
     def schema_id(self, subject: str, text: str) -> int:
         """The id of a schema under a subject; registers it unless ``auto_register`` is off. Asks once for each.
 
+        It is looked up first: an older version, met again after a restart, must not be checked against its successor.
+
         Raises:
             Retriable: ``registry_unreachable``.
             Failed: ``schema_incompatible`` with the registry's words (F101), ``schema_missing``, ``schema_refused``,
@@ -98,7 +100,9 @@ class RegistryClient:
         with self._lock:
             known = self._ids.get((subject, text))
         if known is None:
-            known = self._register(subject, text) if self._auto_register else self._find(subject, text)
+            known = self._find(subject, text)
+            if known is None:
+                known = self._register(subject, text)
             with self._lock:
                 self._ids[subject, text] = known
         return known
@@ -154,22 +158,22 @@ class RegistryClient:
         if not isinstance(self._json(answer, "/subjects"), list):
             raise self._nonsense(answer, "/subjects")
 
-    def _register(self, subject: str, text: str) -> int:
-        path = f"/subjects/{quote(subject, safe='')}/versions"
-        answer = self._ask("POST", path, {"schema": text}, subject=subject)
-        if answer is None:
-            raise Failed("registry_answer", f"{self.shown_url}{path}: not found", hint=_HINT_URL)
-        return self._id_of(answer, path)
-
-    def _find(self, subject: str, text: str) -> int:
+    def _find(self, subject: str, text: str) -> int | None:
         path = f"/subjects/{quote(subject, safe='')}"
         answer = self._ask("POST", path, {"schema": text})
-        if answer is None:
+        return None if answer is None else self._id_of(answer, path)
+
+    def _register(self, subject: str, text: str) -> int:
+        if not self._auto_register:
             raise Failed(
                 "schema_missing",
                 f"{subject}: the registry at {self.shown_url} does not have this schema and auto_register is off",
                 hint="register the schema that `connect plan` prints, or set schema_registry.auto_register: true",
             )
+        path = f"/subjects/{quote(subject, safe='')}/versions"
+        answer = self._ask("POST", path, {"schema": text}, subject=subject)
+        if answer is None:
+            raise Failed("registry_answer", f"{self.shown_url}{path}: not found", hint=_HINT_URL)
         return self._id_of(answer, path)
 
     def _ask(
