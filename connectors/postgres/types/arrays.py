@@ -33,7 +33,7 @@ def array(delimiter: str, decode: Callable[[bytes], Any], options: TypeOptions) 
     def decode_array(cell: bytes) -> Any:
         body = _body(cell)
         if body[:1] == b"{":
-            unrepresentable(options, "an array of more than one dimension", "`arrays: text`")
+            unrepresentable(options, "an array of more than one dimension", "`types: {arrays: text}`")
             return None
         if not body:
             return []

@@ -85,7 +85,9 @@ def _variable_scale(options: TypeOptions) -> Callable[[bytes], Decimal | None]:
 def _not_finite(cell: bytes, options: TypeOptions) -> None:
     if cell not in _SPECIAL:
         raise undecodable("numeric")
-    unrepresentable(options, "NaN or infinity in a numeric column", "`decimal: string` or `decimal: double`")
+    unrepresentable(
+        options, "NaN or infinity in a numeric column", "`types: {decimal: string}` or `types: {decimal: double}`"
+    )
 
 
 def money(options: TypeOptions) -> tuple[Type, Callable[[bytes], Any]]:

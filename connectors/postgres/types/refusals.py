@@ -22,7 +22,7 @@ def unrepresentable(options: TypeOptions, what: str, mend: str) -> None:
         Failed: ``unrepresentable_value``.
     """
     if options.unrepresentable == "fail":
-        hint = f"Set {mend}, or `unrepresentable: null` to publish such values as null."
+        hint = f"Use {mend}, or `types: {{unrepresentable: 'null'}}` to publish such values as null."
         raise Failed("unrepresentable_value", f"a value that its column's schema cannot hold: {what}", hint=hint)
 
 

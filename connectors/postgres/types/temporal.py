@@ -199,7 +199,7 @@ def _microseconds(options: TypeOptions) -> Callable[[bytes], int | None]:
         if value < top:
             return value
         what = "a timestamp after 294247-01-10 in microseconds"  # it would read as infinity, or wrap (A15, 3)
-        unrepresentable(options, what, "`time: isostring` or `time: connect`")
+        unrepresentable(options, what, "`types: {time: isostring}` or `types: {time: connect}`")
         return None
 
     return decode
@@ -213,7 +213,7 @@ def _nanoseconds(options: TypeOptions) -> Callable[[bytes], int | None]:
         value = timestamp_us(cell) * 1000
         if _INT64_MIN < value < _INT64_MAX:
             return value
-        unrepresentable(options, "a timestamp outside 1677 to 2262 in nanoseconds", "`time: microseconds`")
+        unrepresentable(options, "a timestamp outside 1677 to 2262 in nanoseconds", "`types: {time: microseconds}`")
         return None
 
     return decode
