@@ -67,6 +67,7 @@ class Source(Protocol):
     """A log reader. One thread calls all methods; the order is open, (read | acknowledge)*, close."""
 
     position: type[Position]  # the class that reads this source's stored positions
+    database: str  # name of the database that ``open`` connected to, the envelope's ``source.db``
     source_fields: Sequence[Field]  # the plugin's own fields of the envelope's ``source`` block, after the common ones
 
     def open(self, resume: Resume | None) -> Position:

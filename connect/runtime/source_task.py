@@ -1,0 +1,469 @@
+"""The loop of a source: read, transform, encode, produce, commit, acknowledge.
+
+Order of start (invariant 2, rule S3): fence, read the position to its end, check the source, stream. Every commit holds
+whole source transactions with the position after them (invariants 1 and 9, rules S2 and S4); only then does the source
+hear of that position.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from connect.api.position import Resume
+from connect.api.tables import View
+from connect.errors import Failed
+from connect.failpoints import failpoint
+from connect.kafka.positions import PositionStore, live_keys
+from connect.kafka.producer import TRANSACTION_TIMEOUT_MS, TransactionalProducer
+from connect.kafka.topics import STATE, Topic, Topics, TopicSpec, events_settings
+from connect.record import ChangeEvent, Op, plain_shape
+from connect.runtime.guest import (
+    ChunkReader,
+    Guest,
+    Ready,
+    TableProgress,
+    lacking_note,
+    snapshot_note,
+)
+from connect.runtime.keyless import KeylessFilter, read_keyless
+from connect.runtime.report import State, TableReport, TaskReport
+from connect.runtime.shape_history import ShapeHistory
+from connect.runtime.table_writer import TableWriter
+from connect.runtime.truncate import Truncation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from connect.api.position import Position
+    from connect.api.snapshots import Snapshots
+    from connect.api.source import Source, SourceBatch, SourceContext
+    from connect.api.tables import TableInfo, TableOptions
+    from connect.runtime.table_writer import Pipeline
+    from connect.schema.formats import Encoder, Format, Reader, SourceBlock
+    from connect.schema.model import TableId
+
+_LOG: Final = logging.getLogger("connect.source")
+_BUSY_SECONDS: Final = 0.01  # how long a read waits while a snapshot has something to do
+_IDLE_SECONDS: Final = 0.25
+_SPLIT_ROWS: Final = 500_000  # rule S4: above these a source transaction is split over Kafka transactions
+_SPLIT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 3_000
+_REPORT_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceJob:
+    """All that a source task is built from.
+
+    Attributes:
+        name: The connector's name in the file.
+        group: The worker group's name.
+        kafka: librdkafka settings of the connection.
+        discover: The tables to capture: as the server has them, and their final options.
+        context: What the plugin is given, for these tables, and where it says what it waits for.
+        build: Build the plugin's source.
+        wire: Build the format, from the notes that were stored.
+        block: The envelope's constant part.
+        pipeline: The file's transforms, for these tables.
+        reader: Reads keys back from topics.
+        topic: The topic of a table's view; the table is named as its transforms leave it.
+        max_rows_per_second: Of snapshots.
+        report: Told the whole state about twice a second.
+        stopping: True once the task should end.
+    """
+
+    name: str
+    group: str
+    kafka: Mapping[str, Any]
+    discover: Callable[[], Mapping[TableId, tuple[TableInfo, TableOptions]]]
+    context: Callable[[Mapping[TableId, TableOptions], Callable[[str], None]], SourceContext]
+    build: Callable[[SourceContext], Source]
+    wire: Callable[[Mapping[str, dict[str, Any]]], Format]
+    block: Callable[[Source], SourceBlock]
+    pipeline: Callable[[Mapping[TableId, tuple[TableInfo, TableOptions]]], Pipeline]
+    reader: Reader
+    topic: Callable[[TableId, View], str]
+    max_rows_per_second: int | None
+    report: Callable[[TaskReport], None]
+    stopping: Callable[[], bool]
+
+
+@dataclass
+class _Rate:
+    """Rows a second since the last look."""
+
+    at: float = field(default_factory=time.monotonic)
+    rows: int = 0
+
+    def since(self, rows: int, now: float) -> float:
+        rate = (rows - self.rows) / max(now - self.at, 1e-9)
+        self.at, self.rows = now, rows
+        return rate
+
+
+class SourceTask:
+    """One run of a source, from fence to stop. Any error ends it; the retry table decides whether another follows."""
+
+    def __init__(self, job: SourceJob) -> None:
+        self._job = job
+        self._report = TaskReport()
+        self._topics = Topics(job.kafka)
+        self._store = PositionStore(job.kafka, self._topics, job.group, job.name)
+        self._producer: TransactionalProducer | None = None
+        self._source: Source | None = None
+        self._guest: Guest | None = None
+        self._writers: dict[TableId, TableWriter] = {}
+        self._topic_names: dict[TableId, dict[View, str]] = {}
+        self._known: dict[str, Topic] = {}
+        self._notes: dict[str, dict[str, Any]] = {}  # as stored
+        self._pending: dict[str, dict[str, Any] | None] = {}  # to ride with the next position
+        self._boundary = True
+        self._dirty = False
+        self._rows_open = 0
+        self._opened_at = 0.0
+        self._reported_at = 0.0
+        self._rates: dict[TableId, _Rate] = {}
+        self._reports: dict[TableId, TableReport] = {}
+        self._keyless: KeylessFilter | None = None
+        self._snapshots: Snapshots | None = None
+
+    # --- start -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until told to stop.
+
+        Raises:
+            Retriable, Failed, Fenced: See ``connect.errors``.
+        """
+        self._start()
+        assert self._source is not None  # noqa: S101 - _start built it
+        while not self._job.stopping():
+            batch = self._source.read(_BUSY_SECONDS if self._guest and self._guest.busy else _IDLE_SECONDS)
+            failpoint("source.after_read")
+            if batch is not None:
+                self._take(batch)
+            if self._boundary:
+                self._snapshot_turn()
+            self._tell(force=False)
+
+    def _start(self) -> None:
+        job = self._job
+        tables = job.discover()
+        options = {table: choice for table, (_, choice) in tables.items()}
+        self._store.ensure()
+        producer = self._producer = self._new_producer(TRANSACTION_TIMEOUT_MS)
+        producer.fence()  # Invariant 2: fence, then read the position to its end, then check the source, then stream.
+        failpoint("source.after_fence")
+        stored, self._notes = self._store.read()
+        context = job.context(options, self._say)
+        source = self._source = job.build(context)
+        resume = None if stored is None else Resume(source.position.from_json(stored), self._notes)
+        pipeline = job.pipeline(tables)
+        self._name_topics(tables, pipeline)
+        self._ensure_topics(options)
+        self._position: Position = source.open(resume)
+        self._make_writers(source, options, pipeline)
+        self._begin_guest(source, tables)
+        if resume is None:
+            self._dirty = True  # the first position is stored before any row
+            self._commit()
+        self._tell(force=True)
+
+    def _new_producer(self, timeout_ms: int) -> TransactionalProducer:
+        return TransactionalProducer(self._job.kafka, f"{self._job.group}-{self._job.name}-0", timeout_ms)
+
+    def _name_topics(self, tables: Mapping[TableId, tuple[TableInfo, TableOptions]], pipeline: Pipeline) -> None:
+        """A route transform renames a table; every transform must fit the table as it is now."""
+        for table, (info, choice) in tables.items():
+            target = pipeline.shape(plain_shape(info.schema)).schema.table
+            self._topic_names[table] = {view: self._job.topic(target, view) for view in choice.views}
+
+    def _ensure_topics(self, options: Mapping[TableId, TableOptions]) -> None:
+        specs: dict[str, TopicSpec] = {}
+        owner: dict[str, TableId] = {}
+        for table, choice in options.items():
+            for view, name in self._topic_names[table].items():
+                if name in specs:
+                    message = f"tables {owner[name]} and {table} would both be written to topic {name}"
+                    raise Failed("topic_collision", message, hint="Give one of them a route transform, or exclude it.")
+                settings = dict(STATE) if view is View.STATE else events_settings(choice.events_keep_ms)
+                specs[name], owner[name] = TopicSpec(name, choice.partitions, settings), table
+        self._refuse_lost_topics(list(specs))
+        self._known = self._topics.ensure(list(specs.values()))
+        for name, topic in self._known.items():
+            self._check_topic(topic, self._notes.get(f"topic:{name}"))
+
+    def _refuse_lost_topics(self, names: list[str]) -> None:
+        noted = [name for name in names if f"topic:{name}" in self._notes]
+        present = self._topics.describe(noted)
+        lost = [name for name in noted if name not in present]
+        if lost:
+            message = f"topic {lost[0]} that {self._job.name} wrote to is gone"
+            raise Failed(
+                "topic_missing",
+                message,
+                hint="Restore it, or start the source anew under another name: its history cannot be written again.",
+            )
+
+    def _check_topic(self, topic: Topic, note: Mapping[str, Any] | None) -> None:
+        if note is None:
+            self._pending[f"topic:{topic.name}"] = {"id": topic.id, "partitions": topic.partitions}
+        elif note["id"] != topic.id:
+            message = f"topic {topic.name} was deleted and made again: its id is {topic.id}, we wrote to {note['id']}"
+            hint = "What was in it is gone. Start the source anew under another name, or restore the topic."
+            raise Failed("topic_id_changed", message, hint=hint)  # F98
+
+    def _make_writers(self, source: Source, options: Mapping[TableId, TableOptions], pipeline: Pipeline) -> None:
+        job = self._job
+        wire = self._wire = job.wire(self._notes)
+        block = job.block(source)
+        for table, choice in options.items():
+            history = ShapeHistory(table, choice, self._notes, self._remember)
+            self._writers[table] = TableWriter(
+                table,
+                choice,
+                self._topic_names[table],
+                wire=wire,
+                block=block,
+                pipeline=pipeline,
+                evolve=history.shape,
+                bound=self._bound,
+            )
+            self._reports[table] = self._report.tables[str(table)] = TableReport(phase="streaming")
+            self._rates[table] = _Rate()
+
+    def _remember(self, name: str, note: dict[str, Any]) -> None:
+        self._pending[name] = note
+
+    def _bound(self, topic: str, encoder: Encoder) -> None:
+        """A new encoder: its key schema must be the topic's (rule S14), its schema ids ride with the position."""
+        name, wanted = f"topic:{topic}", encoder.key_schema_id
+        note = self._pending.get(name) or self._notes.get(name) or {}
+        if wanted is not None and note.get("key_schema_id") not in (None, wanted):
+            message = f"the key schema of topic {topic} has id {wanted}, and its keys were written under "
+            message += str(note["key_schema_id"])
+            hint = "The same key would go to another partition. Restore the registry, or start under another name."
+            raise Failed("key_schema_id", message, hint=hint)
+        if wanted is not None and note.get("key_schema_id") is None:
+            self._pending[name] = {**note, "key_schema_id": wanted}
+        self._pending.update(self._wire.notes())
+
+    # --- snapshots ---------------------------------------------------------------------------------------------
+
+    def _begin_guest(self, source: Source, tables: Mapping[TableId, tuple[TableInfo, TableOptions]]) -> None:
+        snapshots = self._snapshots = source.snapshots()
+        keyless = [table for table, (info, choice) in tables.items() if not (choice.key or info.schema.key)]
+        self._keyless = KeylessFilter(snapshots, self._notes, keyless)
+        progress = {}
+        for table, (_, choice) in tables.items():
+            report = self._reports[table]
+            if table in keyless or choice.snapshot == "never":
+                continue
+            note = self._notes.get(snapshot_note(table))
+            progress[table] = TableProgress.from_note(note) if note else TableProgress()
+            report.rows = progress[table].rows
+            if not progress[table].done:
+                report.phase, report.total = "snapshot", snapshots.estimate(table)[0]
+        for table in keyless:
+            choice = tables[table][1]
+            if choice.snapshot != "never" and snapshot_note(table) not in self._notes:
+                self._read_keyless(table, snapshots)
+        doubt = snapshots.in_doubt()
+        self._guest = Guest(
+            ChunkReader(snapshots, self._job.name), progress, self._job.max_rows_per_second, say=self._say
+        )
+        self._guest.doubt(doubt)
+        named = {str(table): table for table in tables}
+        for name, note in self._notes.items():
+            if name.startswith("lacking:") and (owner := named.get(note["table"])) is not None:
+                self._guest.lacks(owner, bytes.fromhex(note["record_key"]), tuple(note["key"]))
+
+    def _read_keyless(self, table: TableId, snapshots: Snapshots) -> None:
+        """A table without a key goes into one Kafka transaction, so that a cut leaves nothing visible (DESIGN §5)."""
+        report = self._reports[table]
+        report.phase, report.total = "snapshot", snapshots.estimate(table)[0]
+        self._tell(force=True)
+        writer = self._writers[table]
+
+        def sent(rows: int) -> None:
+            report.rows = rows
+            self._tell(force=False)
+
+        note = read_keyless(writer, snapshots, self._transaction(), sent)
+        self._pending[snapshot_note(table)] = note
+        self._dirty = True
+        self._commit()
+        if self._keyless is not None:
+            self._keyless.add(table, note)
+        report.phase = "streaming"
+
+    def _snapshot_turn(self) -> None:
+        guest = self._guest
+        assert guest is not None  # noqa: S101 - _start built it
+        if self._keyless is not None:
+            self._pending.update(self._keyless.retire(self._position))
+        ready = guest.ready(self._position)
+        guest.ask()  # the next chunk is read while this one is encoded and sent
+        if ready is not None:
+            failpoint("snapshot.after_chunk")
+            self._send_chunk(ready)
+
+    def _send_chunk(self, ready: Ready) -> None:
+        writer, chunk = self._writers[ready.table], ready.chunk
+        producer = self._transaction()
+        now_us = time.time_ns() // 1000
+        sent = 0
+        for row in chunk.rows:
+            event = ChangeEvent(Op.READ, row.shape, None, row, chunk.source, chunk.ts_us)
+            sent += writer.read_row(row, event, producer.send, now_us, ready.drop)
+        assert self._guest is not None  # noqa: S101 - it gave us the chunk
+        self._pending.update(self._guest.sent(ready, sent))
+        report = self._reports[ready.table]
+        if not ready.keys:
+            report.rows = self._guest.tables[ready.table].rows
+            report.phase = "streaming" if self._guest.tables[ready.table].done else "snapshot"
+        self._report.records += sent
+        self._dirty = True
+        failpoint("snapshot.before_commit")
+        self._commit()
+
+    # --- stream ------------------------------------------------------------------------------------------------
+
+    def _take(self, batch: SourceBatch) -> None:
+        """Send a batch; commit at a boundary, or inside a transaction that is too big for one of Kafka's (rule S4)."""
+        truncated = {event.table for event in batch.events if event.op is Op.TRUNCATE} & self._writers.keys()
+        if truncated and self._rows_open:
+            self._commit()  # the topic is read back at this point: all that came before must be readable
+        truncation = self._truncation(truncated)
+        if batch.events:
+            self._send_events(batch, truncation)
+        self._pending.update(batch.notes)
+        self._position, self._boundary, self._dirty = batch.resume_after, batch.boundary, True
+        too_long = time.monotonic() - self._opened_at > _SPLIT_SECONDS
+        if batch.boundary or self._rows_open > _SPLIT_ROWS or too_long:
+            failpoint("source.before_commit")
+            self._commit()
+
+    def _truncation(self, tables: set[TableId]) -> Truncation | None:
+        if not tables:
+            return None
+        live = {}
+        for table in tables:
+            if self._writers[table].has_state:
+                topic = self._known[self._writers[table].topics[View.STATE]]
+                live[table] = live_keys(self._job.kafka, self._topics, topic.name, topic.partitions)
+        return Truncation(live, self._key_values)
+
+    def _key_values(self, table: TableId, key: bytes) -> list[Any]:
+        record = self._job.reader.read(self._writers[table].topics[View.STATE], 0, 0, 0, key, None)
+        assert record.key is not None  # noqa: S101 - a record with a key
+        return record.key.values()
+
+    def _send_events(self, batch: SourceBatch, truncation: Truncation | None) -> None:
+        send, writers, reports, guest = self._transaction().send, self._writers, self._reports, self._guest
+        now_us = time.time_ns() // 1000
+        assert guest is not None  # noqa: S101 - _start built it
+        for event in batch.events:
+            table = event.table
+            writer = writers[table]
+            if self._keyless is not None and self._keyless.drops(table, event.transaction):
+                continue
+            reports[table].changes += 1
+            if event.op is Op.TRUNCATE:
+                guest.saw_truncate(table, event.transaction)
+                self._report.records += truncation.send(writer, event, send, now_us) if truncation else 0
+                continue
+            keys, lacking = writer.write(event, send, now_us)
+            guest.saw(table, event.transaction, keys, event.shape.schema)
+            if truncation is not None:
+                truncation.saw(table, event, keys)
+            self._mind_lacking(guest, event, keys, lacking=lacking)
+        self._rows_open += len(batch.events)
+        self._report.records += len(batch.events)
+
+    def _mind_lacking(self, guest: Guest, event: ChangeEvent, keys: list[bytes], *, lacking: bool) -> None:
+        table = event.table
+        if not lacking:
+            for key in keys:
+                if guest.has_all(table, key):
+                    self._pending[lacking_note(table, key)] = None
+            return
+        assert event.after is not None  # noqa: S101 - only a new row can lack a value
+        assert self._snapshots is not None  # noqa: S101 - _start built it
+        key_text = self._snapshots.key_text(event.after)
+        guest.lacks(table, keys[-1], key_text)
+        note = {"table": str(table), "record_key": keys[-1].hex(), "key": list(key_text)}
+        self._pending[lacking_note(table, keys[-1])] = note
+
+    # --- commit ------------------------------------------------------------------------------------------------
+
+    def _transaction(self) -> TransactionalProducer:
+        producer = self._producer
+        assert producer is not None  # noqa: S101 - _start built it
+        if not producer.open:
+            producer.begin()
+            self._opened_at = time.monotonic()
+        return producer
+
+    def _commit(self) -> None:
+        """Rows, notes and position in one Kafka transaction; the source hears of it after the commit returned."""
+        if not self._dirty:
+            return
+        producer, position = self._transaction(), self._position
+        self._store.send(producer, position.to_json(), self._pending)
+        failpoint("source.after_position")
+        producer.commit()
+        failpoint("source.after_commit")
+        assert self._source is not None  # noqa: S101 - _start built it
+        self._source.acknowledge(position)  # Invariant 1: durable before acknowledged.
+        for name, note in self._pending.items():
+            if note is None:
+                self._notes.pop(name, None)
+            else:
+                self._notes[name] = note
+        self._pending = {}
+        self._rows_open, self._dirty, self._opened_at = 0, False, time.monotonic()
+        self._report.transactions += 1
+
+    # --- telling -----------------------------------------------------------------------------------------------
+
+    def _say(self, message: str) -> None:
+        if message != self._report.message:
+            self._report.message = message
+            self._tell(force=True)
+
+    def _tell(self, *, force: bool) -> None:
+        now = time.monotonic()
+        if not force and now - self._reported_at < _REPORT_SECONDS:
+            return
+        self._reported_at = now
+        report = self._report
+        if self._guest is not None and self._source is not None:
+            report.complete = self._guest.complete
+            report.state = State.STREAMING if report.complete else State.SNAPSHOTTING
+            lag = self._source.lag()
+            report.lag_bytes, report.lag_seconds, report.retained_bytes = lag.bytes, lag.seconds, lag.retained_bytes
+            report.position = self._position.to_json()
+            report.skipped = getattr(self._source, "skipped", 0)
+        for table, rate in self._rates.items():
+            row = self._reports[table]
+            row.per_second = rate.since(row.rows + row.changes, now)
+            if row.phase == "snapshot" and row.total and row.per_second > 0:
+                row.eta_seconds = max(row.total - row.rows, 0) / row.per_second
+            else:
+                row.eta_seconds = None
+        self._job.report(report)
+
+    def close(self) -> None:
+        """Let go of everything, in the order in which others wait for it. Idempotent."""
+        guest, self._guest = self._guest, None
+        source, self._source = self._source, None
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close()
+        if guest is not None:
+            guest.reader.close()
+        if source is not None:
+            source.close()

@@ -1,0 +1,149 @@
+"""What a change becomes in the topics of its table."""
+
+from types import SimpleNamespace
+
+import orjson
+import pytest
+
+from connect.api.tables import TableOptions, View
+from connect.record import UNAVAILABLE, ChangeEvent, Op, plain_row, plain_shape
+from connect.runtime.table_writer import TableWriter
+from connect.runtime.truncate import Truncation
+from connect.schema.formats import SourceBlock
+from connect.schema.json import JsonFormat
+from connect.schema.model import Field, Kind, TableId, TableSchema, Type
+
+TABLE = TableId("public", "coupons")
+COLUMNS = (Field("code", Type(Kind.STRING), optional=False), Field("percent", Type(Kind.INT32)))
+KEYED = plain_shape(TableSchema(TABLE, COLUMNS, ("code",)))
+KEYLESS = plain_shape(TableSchema(TABLE, COLUMNS))
+BOTH = {View.STATE: "shop.public.coupons", View.EVENTS: "shop.public.coupons.events"}
+
+
+class Topics:
+    """Takes what is sent, decoded."""
+
+    def __init__(self):
+        self.records = []
+
+    def send(self, topic, key, value, partition=-1):
+        key = None if key is None else orjson.loads(key)["payload"]["code"]
+        value = None if value is None else orjson.loads(value)["payload"]
+        self.records.append(SimpleNamespace(topic=topic, key=key, value=value, partition=partition))
+
+    def of(self, topic):
+        return [(r.key, None if r.value is None else r.value["op"]) for r in self.records if r.topic == topic]
+
+
+class Untouched:
+    def shape(self, shape):
+        return shape
+
+    def apply(self, change):
+        return change
+
+
+class Nothing(Untouched):
+    def apply(self, change):
+        return None
+
+
+@pytest.fixture
+def topics():
+    return Topics()
+
+
+def writer(topics=BOTH, pipeline=None):
+    return TableWriter(
+        TABLE,
+        TableOptions(views=tuple(topics)),
+        topics,
+        wire=JsonFormat(),
+        block=SourceBlock(connector="postgresql", name="shop", database="shop", fields=()),
+        pipeline=pipeline or Untouched(),
+        evolve=lambda shape: shape,
+        bound=lambda topic, encoder: None,
+    )
+
+
+def event(op, before=None, after=None, shape=KEYED):
+    rows = [None if row is None else plain_row(shape.schema, row) for row in (before, after)]
+    return ChangeEvent(op, shape, rows[0] and rows[0].under(shape), rows[1] and rows[1].under(shape), (), 0, 7)
+
+
+def test_an_insert_is_one_record_in_each_view(topics):
+    writer().write(event(Op.CREATE, after=["A", 5]), topics.send, 0)
+    assert topics.of("shop.public.coupons") == [("A", "c")]
+    assert topics.of("shop.public.coupons.events") == [("A", "c")]
+
+
+def test_a_delete_is_followed_by_a_tombstone_in_the_state_topic_only(topics):
+    writer().write(event(Op.DELETE, before=["A", UNAVAILABLE]), topics.send, 0)
+    assert topics.of("shop.public.coupons") == [("A", "d"), ("A", None)]
+    assert topics.of("shop.public.coupons.events") == [("A", "d")]
+
+
+def test_F23_a_changed_key_is_a_delete_with_tombstone_and_a_create(topics):
+    keys, _ = writer().write(event(Op.UPDATE, ["A", UNAVAILABLE], ["B", 5]), topics.send, 0)
+    assert topics.of("shop.public.coupons") == [("A", "d"), ("A", None), ("B", "c")]
+    assert len(keys) == 2
+
+
+def test_an_update_under_the_same_key_stays_one_record(topics):
+    writer().write(event(Op.UPDATE, ["A", 4], ["A", 5]), topics.send, 0)
+    assert topics.of("shop.public.coupons") == [("A", "u")]
+
+
+def test_a_row_without_a_key_goes_to_one_fixed_partition_of_the_event_view(topics):
+    only_events = {View.EVENTS: "shop.public.coupons.events"}
+    keys, _ = writer(only_events).write(event(Op.CREATE, after=["A", 5], shape=KEYLESS), topics.send, 0)
+    [record] = topics.records
+    assert (record.key, record.partition, keys) == (None, 0, [])
+
+
+def test_invariant_5_a_state_record_that_lacks_a_value_is_told(topics):
+    _, lacking = writer().write(event(Op.UPDATE, None, ["A", UNAVAILABLE]), topics.send, 0)
+    assert lacking
+    assert topics.records[0].value["unavailable"] == ["percent"]
+
+
+def test_the_event_view_alone_needs_no_value_read_again(topics):
+    only_events = {View.EVENTS: "shop.public.coupons.events"}
+    _, lacking = writer(only_events).write(event(Op.UPDATE, None, ["A", UNAVAILABLE]), topics.send, 0)
+    assert not lacking
+
+
+def test_a_dropped_change_still_names_the_keys_that_it_touched(topics):
+    keys, _ = writer(pipeline=Nothing()).write(event(Op.UPDATE, ["A", 4], ["B", 5]), topics.send, 0)
+    assert [orjson.loads(key)["payload"] for key in keys] == [{"code": "A"}, {"code": "B"}]
+    assert topics.records == []
+
+
+def test_a_snapshot_row_is_not_sent_when_its_key_is_among_the_dropped(topics):
+    target, row = writer(), plain_row(KEYED.schema, ["A", 5])
+    key = target.bind(KEYED).encoder.key(row)
+    read = ChangeEvent(Op.READ, KEYED, None, row.under(KEYED), (), 0)
+    assert target.read_row(read.after, read, topics.send, 0, [{key}]) is False
+    assert target.read_row(read.after, read, topics.send, 0, [{b"other"}]) is True
+    assert topics.of("shop.public.coupons") == [("A", "r")]
+
+
+def test_F43_a_truncate_deletes_every_live_key_of_the_state_topic(topics):
+    target = writer()
+    keys = {name: target.bind(KEYED).encoder.key(plain_row(KEYED.schema, [name, 1])) for name in "ABC"}
+    truncation = Truncation({TABLE: [keys["A"], keys["B"]]}, lambda _, key: [orjson.loads(key)["payload"]["code"]])
+    truncation.saw(TABLE, event(Op.DELETE, ["A", 1]), [keys["A"]])
+    truncation.saw(TABLE, event(Op.CREATE, None, ["C", 1]), [keys["C"]])
+    truncation.send(target, event(Op.TRUNCATE), topics.send, 0)
+    assert topics.of("shop.public.coupons") == [("B", "d"), ("B", None), ("C", "d"), ("C", None)]
+    assert topics.of("shop.public.coupons.events") == [(None, "t")]
+
+
+def test_a_second_truncate_in_one_batch_finds_nothing_left(topics):
+    target = writer()
+    key = target.bind(KEYED).encoder.key(plain_row(KEYED.schema, ["A", 1]))
+    truncation = Truncation({TABLE: [key]}, lambda _, key: [orjson.loads(key)["payload"]["code"]])
+    truncation.send(target, event(Op.TRUNCATE), topics.send, 0)
+    topics.records.clear()
+    truncation.send(target, event(Op.TRUNCATE), topics.send, 0)
+    assert topics.of("shop.public.coupons") == []
