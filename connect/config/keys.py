@@ -126,13 +126,22 @@ class RegistryConfig(Model):
     tls: Tls | None = option(None, "Own authorities or a client certificate.")
 
 
+class ServerTls(Model):
+    """The certificate that the worker shows to those who ask for its pages."""
+
+    cert: str = option(..., "PEM file of the certificate and its chain.")
+    key: str = option(..., "PEM file of its private key.")
+
+
 class WorkerConfig(Model):
-    """The worker process."""
+    """The worker process. A `listen` that other machines reach needs `token` and `tls` (F162)."""
 
     listen: Address = option("127.0.0.1:8083", "Where /health, /metrics and /status are served; port 0 is a free one.")
     on_failed: Literal["keep_others", "exit"] = option(
         "keep_others", "When a connector is FAILED: the others go on, or the worker ends."
     )
+    token: Secret | None = option(None, "What `Authorization: Bearer` has to carry on every page.")
+    tls: ServerTls | None = option(None, "Serve the pages over HTTPS.")
 
 
 class EventsOptions(Model):

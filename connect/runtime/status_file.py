@@ -23,6 +23,11 @@ class RunningWorker:
     pid: int
     url: str
 
+    @classmethod
+    def this(cls, group: str, url: str) -> RunningWorker:
+        """The process that asks."""
+        return cls(group, os.getpid(), url)
+
 
 def folder() -> Path:
     """This user's folder for such files.

@@ -9,9 +9,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from connect.config.load import load_config
 from connect.errors import ConfigError, Failed, Fenced, Problem, Retriable
 from connect.runtime.child import main
-from connect.runtime.report import State, TaskReport
+from connect.runtime.report import State, TableReport, TaskReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +42,9 @@ class BehavingTask:
         while not self._stopping():
             done += 1
             state = State.STREAMING
-            self._report(TaskReport(state=state, records=done, transactions=done, complete=complete))
+            tables = {"public.orders": TableReport(phase="streaming", rows=1234, total=5000, per_second=50)}
+            report = TaskReport(state=state, records=done, transactions=done, complete=complete, tables=tables)
+            self._report(report)
             time.sleep(0.02)
 
     def live(self) -> None:
@@ -90,7 +93,17 @@ def build(config: Any, name: str, report: Callable[[TaskReport], None], stopping
     return BehavingTask(config[name], report, stopping)
 
 
+class EachByItsName(dict[str, str]):
+    """For files of the real kind: a connector's name is its behaviour."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
 def load(files: Sequence[Path]) -> Any:
+    if files[0].suffix == ".yaml":
+        load_config(files)
+        return EachByItsName()
     config = json.loads(files[0].read_text())
     if config.get("broken"):
         raise ConfigError([Problem(f"{files[0].name}:1", "it is broken")])

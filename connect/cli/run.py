@@ -1,0 +1,278 @@
+"""``connect run FILE…``: start the worker and tell, calmly, what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from connect.cli import figures
+from connect.config.load import load_config
+from connect.rest.app import WorkerView
+from connect.rest.server import ListenSettings, RestServer
+from connect.runtime import logs, status_file
+from connect.runtime.logs import LogSettings, escape
+from connect.runtime.report import State
+from connect.runtime.states import DOWN, Connector, ConnectorStatus
+from connect.runtime.status_file import RunningWorker
+from connect.runtime.supervisor import (
+    EXIT_FAILED,
+    EXIT_FENCED,
+    EXIT_KILLED,
+    RunSettings,
+    Supervisor,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from connect.config.keys import WorkerConfig
+    from connect.config.models import Config
+
+PROGRESS_SECONDS: Final = 5.0
+_COLOURS: Final = {
+    State.FAILED: "bold red",
+    State.FENCED: "bold red",
+    State.STALLED: "bold yellow",
+    State.RETRYING: "yellow",
+    State.SNAPSHOTTING: "cyan",
+    State.BOOTSTRAPPING: "cyan",
+    State.STREAMING: "green",
+    State.LIVE: "green",
+}
+_LAST_WORDS: Final = {
+    EXIT_FAILED: "stopped: a connector is FAILED; connect explain CODE says what to do",
+    EXIT_FENCED: "stopped: another worker took over",
+    EXIT_KILLED: "stopped: a connector did not end in time and was killed; nothing is lost",
+}
+
+
+class Until(StrEnum):
+    """When a run ends by itself."""
+
+    STOPPED = "stopped"
+    LIVE = "live"
+
+
+def run(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Configuration files.", show_default=False)],
+    *,
+    until: Annotated[
+        Until, typer.Option(help="`live`: end with 0 once snapshots are done and sinks hold them.")
+    ] = Until.STOPPED,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log everything, stack traces too.")] = False,
+) -> None:
+    """Run every connector of the files until Ctrl-C.
+
+    Exit codes: 0 stopped or live, 1 a connector FAILED, 2 faults in the files, 3 another worker took over,
+    4 a connector had to be killed.
+    """
+    log_settings = LogSettings(json=as_json, debug=debug)
+    logs.configure(log_settings)
+    config = load_config(files)
+    printer = JsonPrinter() if as_json else TextPrinter()
+    supervisor = Supervisor(_settings(config, until, log_settings), printer.show)
+    view = WorkerView(config.name, time.monotonic(), supervisor.statuses)
+    with _serving(view, listen_settings(config.worker), printer):
+        code = supervisor.run()
+    printer.ended(code)
+    raise typer.Exit(code)
+
+
+def listen_settings(worker: WorkerConfig) -> ListenSettings:
+    """Where the file says that the worker listens."""
+    host, _, port = worker.listen.rpartition(":")
+    return ListenSettings(
+        host=host.removeprefix("[").removesuffix("]"),
+        port=int(port),
+        token=worker.token,
+        certificate=Path(worker.tls.cert) if worker.tls else None,
+        key=Path(worker.tls.key) if worker.tls else None,
+    )
+
+
+def _settings(config: Config, until: Until, log_settings: LogSettings) -> RunSettings:
+    sources = [Connector(name, "source", source.plugin.name) for name, source in config.sources.items()]
+    sinks = [Connector(name, "sink", sink.plugin.name) for name, sink in config.sinks.items()]
+    return RunSettings(
+        files=tuple(str(file.absolute()) for file in config.files),
+        connectors=(*sources, *sinks),
+        until=until.value,
+        on_failed=config.worker.on_failed,
+        logs=log_settings,
+    )
+
+
+@contextmanager
+def _serving(view: WorkerView, settings: ListenSettings, printer: Printer) -> Iterator[None]:
+    """Serve the worker's pages, and say where in this user's folder."""
+    rest = RestServer(view, settings)
+    file: Path | None = None
+    try:
+        rest.start()
+        try:
+            file = status_file.write(RunningWorker.this(view.group, rest.url))
+        except OSError as error:
+            printer.note(f"connect status will not find this worker without its file: {error.strerror or error}")
+        printer.listening(view.group, rest.url, f"{settings.host}:{settings.port}" if rest.moved else "")
+        yield
+    finally:
+        if file:
+            file.unlink(missing_ok=True)
+        rest.close()
+
+
+class Printer(Protocol):
+    """What ``run`` tells."""
+
+    def listening(self, group: str, url: str, taken: str) -> None:
+        """The worker is up; ``taken`` is the configured address when another program has it."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something that an operator should know once."""
+        ...
+
+    def show(self, statuses: Sequence[ConnectorStatus]) -> None:
+        """How every connector is; called each turn, prints what is new."""
+        ...
+
+    def ended(self, code: int) -> None:
+        """The exit code."""
+        ...
+
+
+class Novelty:
+    """Tells what is worth a line: a change of state at once, the progress of a first load every few seconds."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Any, ...]] = {}
+        self._told_at: dict[str, float] = {}
+
+    def changed(self, status: ConnectorStatus) -> bool:
+        """Whether its state, or the reason for it, is another than at the last call."""
+        now = (status.state, status.code, status.message)
+        before = self._known.get(status.connector.name)
+        self._known[status.connector.name] = now
+        if now != before:
+            self._told_at[status.connector.name] = time.monotonic()
+        return now != before
+
+    def progress_due(self, status: ConnectorStatus) -> bool:
+        """Whether a first load goes on and was last told of some seconds ago."""
+        if status.state not in {State.SNAPSHOTTING, State.BOOTSTRAPPING}:
+            return False
+        if time.monotonic() - self._told_at.get(status.connector.name, 0.0) < PROGRESS_SECONDS:
+            return False
+        self._told_at[status.connector.name] = time.monotonic()
+        return True
+
+
+class TextPrinter:
+    """Lines for people: coloured on a terminal, plain elsewhere. Never a row's value, never a secret."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._novelty = Novelty()
+
+    def listening(self, group: str, url: str, taken: str) -> None:
+        """One line with the address."""
+        if taken:
+            self._line("worker", None, f"{taken} is taken by another program, so a free port is used")
+        self._line("worker", None, f"{group} answers on {url}/status (and /health, /metrics); Ctrl-C ends it")
+
+    def note(self, text: str) -> None:
+        """One line."""
+        self._line("worker", None, text)
+
+    def show(self, statuses: Sequence[ConnectorStatus]) -> None:
+        """A line for each change, and for the progress of a first load."""
+        for status in statuses:
+            if self._novelty.changed(status):
+                self._line(status.connector.name, status.state, _reason(status))
+            elif self._novelty.progress_due(status):
+                self._line(status.connector.name, status.state, progress(status))
+
+    def ended(self, code: int) -> None:
+        """Why, in one line."""
+        self._line("worker", None, _LAST_WORDS.get(code, "ended cleanly"))
+
+    def _line(self, who: str, state: State | None, text: str) -> None:
+        first, *hints = text.split("\n")
+        line = Text(f"{datetime.now(UTC).astimezone():%H:%M:%S}  {escape(who):<12}  ")
+        if state is not None:
+            line.append(f"{state.value:<13}  ", _COLOURS.get(state, ""))
+        line.append(escape(first.strip()))
+        for hint in hints:
+            line.append(f"\n{'':10}→ {escape(hint.strip())}")
+        self._console.print(line)
+
+
+class JsonPrinter:
+    """The same as JSON lines."""
+
+    def __init__(self) -> None:
+        self._novelty = Novelty()
+
+    def listening(self, group: str, url: str, taken: str) -> None:
+        """``{"event": "listening", "group": …, "url": …}``."""
+        self._write("listening", {"group": group, "url": url, "taken": taken})
+
+    def note(self, text: str) -> None:
+        """``{"event": "note", "message": …}``."""
+        self._write("note", {"message": text})
+
+    def show(self, statuses: Sequence[ConnectorStatus]) -> None:
+        """``{"event": "state" or "progress", "connector": …}`` and every field of its report."""
+        for status in statuses:
+            if self._novelty.changed(status):
+                self._write("state", {"connector": status.connector.name, **status.to_json()})
+            elif self._novelty.progress_due(status):
+                self._write("progress", {"connector": status.connector.name, **status.to_json()})
+
+    def ended(self, code: int) -> None:
+        """``{"event": "ended", "exit_code": …}``."""
+        self._write("ended", {"exit_code": code})
+
+    def _write(self, event: str, entry: dict[str, Any]) -> None:
+        time_now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        sys.stdout.write(json.dumps({"time": time_now, "event": event, **entry}) + "\n")
+        sys.stdout.flush()
+
+
+def _reason(status: ConnectorStatus) -> str:
+    """What a line of a new state says behind it."""
+    if status.state in DOWN:
+        return f"{status.code}: {status.message}"
+    if status.state == State.RETRYING and status.retry_in:
+        first, line_break, hint = status.message.partition("\n")
+        return f"{first} (next try in {figures.span(status.retry_in)}){line_break}{hint}"
+    return status.message or progress(status)
+
+
+def progress(status: ConnectorStatus) -> str:
+    """``2 of 10 tables, 120,000 of 1,000,000 rows, 35,000 rows/s, 25 s left``; what is unknown is left out."""
+    tables = status.report.tables.values()
+    if status.state not in {State.SNAPSHOTTING, State.BOOTSTRAPPING} or not tables:
+        return ""
+    done = sum(table.phase in {"streaming", "live"} for table in tables)
+    rows, totals = sum(table.rows for table in tables), [table.total for table in tables]
+    known = None if None in totals else max(rows, sum(total or 0 for total in totals))
+    waits = [table.eta_seconds for table in tables if table.eta_seconds is not None]
+    what = "tables" if status.connector.kind == "source" else "topics"
+    parts = [
+        f"{done} of {len(tables)} {what}",
+        f"{figures.count(rows)} of {figures.count(known)} rows" if known else f"{figures.count(rows)} rows",
+        f"{figures.count(sum(table.per_second for table in tables))} rows/s",
+    ]
+    return ", ".join([*parts, f"{figures.span(max(waits))} left"] if waits else parts)
