@@ -59,7 +59,7 @@ class Planner:
         if alias is None:  # only deletes so far: there is nothing to delete from
             return None
         try:
-            filled = draft(record.after, write.earlier, self._fields) if record.after else None
+            filled = None if record.after is None else draft(record.after, write.earlier, self._fields)
         except RecordError as error:
             outcome.failures.append((write.index, error.message))
             return None

@@ -100,8 +100,12 @@ class Targets:
         found: dict[str, Any] = {}
         for names in _some([note.alias for note in notes]):
             found |= self._cluster.request("GET", f"/{','.join(map(part, names))}", params=_WHAT_IT_IS).body
-        for note in notes:
-            _check_one(note, found)
+        try:
+            for note in notes:
+                _check_one(note, found)
+        except Failed:
+            self._store()  # an older owner is fenced, whatever its successor did to the index
+            raise
         return {note.index: found[note.index]["settings"] for note in notes}
 
     def ensure(self, topic: str, table: TableId, schema: TableSchema) -> None:
@@ -154,6 +158,7 @@ class Targets:
             if note.alias == alias:
                 message = f"{topic} and {other} would both be kept in {alias}"
                 raise Failed("target_shared", message, hint='Tell them apart: defaults: {index: "{schema}_{table}"}')
+        self._store()  # an older owner is fenced here, and not told that its successor's index is foreign
         self._refuse_foreign(alias)
         note = self._notes[topic] = TargetNote(template, alias, dated(alias, 1))
         self._store()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from connect.api import SinkContext
 from connect.errors import Failed, Retriable
 from connectors.elasticsearch import bulk
 from connectors.elasticsearch.bulk import Action, BulkWriter
 from connectors.elasticsearch.cluster import Cluster
-from connectors.elasticsearch.config import ElasticsearchConfig
+from connectors.elasticsearch.config import ElasticsearchConfig, ElasticsearchTarget
+from connectors.elasticsearch.state import Progress
+from connectors.elasticsearch.targets import Targets
 
 BUSY = {"status": 429, "error": {"type": "es_rejected_execution_exception", "reason": "queue full"}}
 POISON = {"status": 400, "error": {"type": "strict_dynamic_mapping_exception", "reason": ""}}
@@ -169,3 +172,15 @@ def test_an_address_that_is_something_else_is_named(script, cluster):
     with pytest.raises(Failed) as error:
         cluster.request("GET", "/x")
     assert error.value.code == "not_elasticsearch"
+
+
+def test_F152_a_data_stream_of_the_targets_name_is_refused(script, cluster, record):
+    context = SinkContext("search", "group", lambda _: ElasticsearchTarget())
+    progress = Progress()
+    targets = Targets(cluster, context, progress, 3_600_000, lambda: None)
+    script.answers = [(200, {"indices": [], "aliases": [], "data_streams": [{"name": "orders"}]})]
+
+    with pytest.raises(Failed) as error:
+        targets.ensure("shop.public.orders", record(0, 1).table, record(0, 1).after.shape.schema)
+    assert error.value.code == "data_stream"
+    assert not progress.targets
