@@ -55,15 +55,8 @@ class Report:
 
     @property
     def problems(self) -> list[Problem]:
-        """Each problem once, in the order of files and lines."""
-        files = {place.rpartition(":")[0]: None for place in self.document.places.values()}
-        order = {file: i for i, file in enumerate(files)}
-
-        def place(problem: Problem) -> tuple[int, int]:
-            file, _, line = problem.where.rpartition(":")
-            return order.get(file, len(order)), int(line) if line.isdigit() else 0
-
-        return sorted(dict.fromkeys(self._problems), key=place)
+        """Each problem once, by file and line."""
+        return by_place(self._problems)
 
     def model(
         self,
@@ -102,6 +95,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {near[0]}?"
     return f"known are {', '.join(names)}" if names else ""
+
+
+def by_place(problems: Iterable[Problem]) -> list[Problem]:
+    """Each problem once, by file and line."""
+
+    def place(problem: Problem) -> tuple[str, int]:
+        file, _, line = problem.where.rpartition(":")
+        return file, int(line) if line.isdigit() else 0
+
+    return sorted(dict.fromkeys(problems), key=place)
 
 
 def dotted(path: DataPath) -> str:

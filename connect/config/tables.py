@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from connect.api.tables import TableOptions, View
 from connect.config.precedence import Chosen, choose, unmatched, unused_transforms
-from connect.config.problems import nearest
+from connect.config.problems import by_place, nearest
 from connect.errors import ConfigError, Failed, Problem
 from connect.record import plain_shape
 from connect.transforms.build import table_chain
@@ -45,7 +45,7 @@ def resolve_tables(source: SourceConfig, discovered: Sequence[TableInfo]) -> dic
     problems += _masks_nothing(source.tables, source.defaults, masked)
     problems += unused_transforms(source.transforms, [str(table) for table in found], "table")
     if problems:
-        raise ConfigError(list(dict.fromkeys(problems)))
+        raise ConfigError(by_place(problems))
     return found
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from connect.config.precedence import Chosen, choose, unmatched, unused_transforms
+from connect.config.problems import by_place
 from connect.config.selections import split_target
 from connect.errors import ConfigError, Problem
 
@@ -51,7 +52,7 @@ def resolve_topics(sink: SinkConfig, topics: Sequence[str], *, all_there: bool =
     if all_there:
         problems += unused_transforms(sink.transforms, list(found), "topic")
     if problems:
-        raise ConfigError(list(dict.fromkeys(problems)))
+        raise ConfigError(by_place(problems))
     return found
 
 

@@ -34,13 +34,17 @@ class Condition(Model):
         None, "Rows without (true) or with (false) a value pass.", changes=Changes.NEW_RECORDS
     )
 
-    @field_validator("in_", "not_in", "equals")
+    @field_validator("in_", "not_in")
     @classmethod
-    def _scalars(cls, value: Any) -> Any:
-        for item in value if isinstance(value, list) else [value]:
-            if isinstance(item, list | dict):
-                message = "texts, numbers, true, false and null can be compared"
-                raise ValueError(message)
+    def _scalars(cls, values: list[Any] | None) -> list[Any] | None:
+        return values and [cls._scalar(value) for value in values]
+
+    @field_validator("equals")
+    @classmethod
+    def _scalar(cls, value: Any) -> Any:
+        if isinstance(value, list | dict):
+            message = "texts, numbers, true, false and null can be compared"
+            raise ValueError(message)
         return value
 
     @model_validator(mode="after")

@@ -78,7 +78,8 @@ class Python:
     def _unified(self, old: Change, new: Change) -> Change:
         """Rows made by ``with_values`` get a shape each; one schema shall have one shape, or encoders pile up."""
         rows = [row for row in (new.before, new.after) if row is not None]
-        if not rows or all(row.shape is rows[0].shape is _shape_of(new) for row in rows):
+        known = _shape_of(old)
+        if all(row.shape is known for row in rows):
             return new
         schema = rows[-1].shape.schema
         if any(row.shape.schema != schema for row in rows) or schema.key != rows[0].shape.schema.key:
