@@ -1,0 +1,155 @@
+"""Holds the topics against the ledger, change by change, and the targets against the source, row by row."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+import psycopg
+from psycopg import sql
+
+from connect.record import Op
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from connect.record import SinkRecord
+
+TABLES: Final = (
+    "public.customers",
+    "public.addresses",
+    "public.categories",
+    "public.products",
+    "public.warehouses",
+    "public.stock",
+    "public.coupons",
+    "public.orders",
+    "public.order_items",
+    "public.audit_log",
+    "billing.invoices",
+    "billing.payments",
+)
+KEYLESS: Final = frozenset({"public.audit_log"})
+INDEXED: Final = ("public.customers", "public.products", "public.orders")
+_CHANGES: Final = frozenset({Op.CREATE, Op.UPDATE, Op.DELETE})
+
+
+class Change(NamedTuple):
+    """One change of one key; ``n`` is its number, which a delete's record does not carry."""
+
+    op: str
+    n: int | None
+
+
+History = dict[str, dict[str, list[Change]]]  # table → key as JSON → its changes in order
+
+
+@dataclass
+class TableResult:
+    """What was found of one table."""
+
+    made: int = 0
+    found: int = 0
+    lost: int = 0
+    repeated: int = 0
+    disordered: int = 0
+    source_rows: int = 0
+    sql_rows: int = 0
+    index_rows: int | None = None
+    differing: int = 0
+
+
+@dataclass
+class Result:
+    """What was found of all of them."""
+
+    tables: dict[str, TableResult] = field(default_factory=dict)
+
+    def total(self, name: str) -> int:
+        """The sum of one figure over the tables."""
+        return sum(getattr(table, name) or 0 for table in self.tables.values())
+
+    @property
+    def clean(self) -> bool:
+        """Nothing lost, nothing repeated, nothing out of order, nothing different."""
+        return not any(self.total(name) for name in ("lost", "repeated", "disordered", "differing"))
+
+
+def ledger(connection: psycopg.Connection[Any]) -> History:
+    """What the monolith did."""
+    history: History = defaultdict(lambda: defaultdict(list))
+    query = "SELECT table_name, key::text, n, op::text FROM ledger.changes ORDER BY table_name, key, n, id"
+    for table, key, n, op in connection.execute(query):
+        history[table][_key_text(orjson.loads(key))].append(Change(op, None if op == "d" else n))
+    return history
+
+
+def topics(records: Iterable[SinkRecord], saw: Callable[[int], None]) -> tuple[History, Counter[str]]:
+    """What the topics hold: changes by key, and the times that each event of a keyless table was met."""
+    history: History = defaultdict(lambda: defaultdict(list))
+    events: Counter[str] = Counter()
+    for number, record in enumerate(records):
+        if number % 1000 == 0:
+            saw(number)
+        table = str(record.table)
+        if table in KEYLESS:
+            events[record.after["event"] if record.after else ""] += 1
+        elif record.op in _CHANGES and not record.tombstone and record.key is not None:
+            n = record.after["lock_version"] if record.after is not None else None
+            history[table][_key_text(list(record.key.key))].append(Change(record.op.value, n))
+    return history, events
+
+
+def _key_text(key: Sequence[Any]) -> str:
+    return orjson.dumps([part if isinstance(part, int) else str(part) for part in key]).decode()
+
+
+def compare_changes(result: TableResult, made: Mapping[str, list[Change]], found: Mapping[str, list[Change]]) -> None:
+    """Count what was lost, repeated or out of order, key by key."""
+    for key in made.keys() | found.keys():
+        wanted, seen = made.get(key, []), found.get(key, [])
+        lost, repeated = Counter(wanted) - Counter(seen), Counter(seen) - Counter(wanted)
+        result.made += len(wanted)
+        result.found += len(seen)
+        result.lost += lost.total()
+        result.repeated += repeated.total()
+        result.disordered += not lost and not repeated and wanted != seen
+
+
+def compare_events(result: TableResult, made: Mapping[str, list[Change]], found: Counter[str]) -> None:
+    """The same for a table without a key, whose rows have a number of their own."""
+    for key in made:
+        [event] = orjson.loads(key)
+        result.made += 1
+        result.found += found[event] > 0
+        result.lost += found[event] == 0
+    result.repeated += sum(times - 1 for times in found.values() if times > 1)
+
+
+def compare_rows(
+    result: TableResult, table: str, source: psycopg.Connection[Any], target: psycopg.Connection[Any]
+) -> None:
+    """Every column of every row of the source beside the SQL target's, as text."""
+    columns = _columns(source, table)
+    here = Counter(_rows(source, sql.Identifier(*table.split(".")), columns))
+    there = Counter(_rows(target, sql.Identifier(table.split(".")[1]), columns))
+    result.source_rows, result.sql_rows = here.total(), there.total()
+    result.differing += max((here - there).total(), (there - here).total())
+
+
+def _columns(source: psycopg.Connection[Any], table: str) -> list[str]:
+    query = (
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+        " ORDER BY ordinal_position"
+    )
+    return [name for (name,) in source.execute(query, table.split("."))]
+
+
+def _rows(
+    connection: psycopg.Connection[Any], table: sql.Composable, columns: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    fields = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns)
+    with connection.cursor() as cursor:
+        yield from cursor.execute(sql.SQL("SELECT {} FROM {}").format(fields, table))
