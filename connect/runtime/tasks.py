@@ -1,0 +1,174 @@
+"""From the file to the task of one connector: where plugins, formats, transforms and Kafka are put together."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from connect.api.sink import SinkContext
+from connect.api.source import SourceContext
+from connect.api.tables import View
+from connect.config.tables import resolve_tables
+from connect.config.topics import TargetOptions, resolve_topics
+from connect.errors import ConfigError, Failed
+from connect.runtime.sink_task import SinkSettings, SinkTask
+from connect.runtime.source_task import SourceJob, SourceTask
+from connect.runtime.status_file import folder as state_folder
+from connect.schema.avro import AvroFormat
+from connect.schema.formats import SourceBlock
+from connect.schema.json import JsonFormat
+from connect.schema.reader import RecordReader
+from connect.schema.registry import RegistryClient
+from connect.transforms.build import sink_pipeline, source_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from connect.api.source import Source
+    from connect.api.tables import TableInfo, TableOptions
+    from connect.config.models import Config, SinkConfig, SourceConfig
+    from connect.runtime.child import Task
+    from connect.runtime.report import TaskReport
+    from connect.schema.formats import Format
+    from connect.schema.model import TableId
+    from connect.transforms.pipeline import SourcePipeline
+
+_NOT_IN_TOPIC_NAMES = re.compile(r"[^a-zA-Z0-9._-]")
+
+
+def build_task(config: Config, name: str, report: Callable[[TaskReport], None], stopping: Callable[[], bool]) -> Task:
+    """The task of connector ``name``; nothing is connected before it runs."""
+    if name in config.sources:
+        return SourceTask(source_job(config, config.sources[name], report, stopping))
+    return sink_task(config, config.sinks[name], report, stopping)
+
+
+def registry_client(config: Config) -> RegistryClient | None:
+    """A client of the file's registry; None where the format is JSON."""
+    registry = config.schema_registry
+    if registry is None:
+        return None
+    return RegistryClient(
+        registry.url.reveal(),
+        user=registry.username,
+        password=registry.password,
+        ca_file=registry.tls.ca if registry.tls else None,
+    )
+
+
+def topic_name(prefix: str, table: TableId, view: View) -> str:
+    """``<prefix>.<schema>.<table>``, and ``….events`` for the event view (DESIGN §6)."""
+    suffix = ".events" if view is View.EVENTS else ""
+    return _NOT_IN_TOPIC_NAMES.sub("_", f"{prefix}.{table.schema}.{table.name}") + suffix
+
+
+def discover(source: SourceConfig) -> dict[TableId, tuple[TableInfo, TableOptions]]:
+    """The tables that a source captures, as its server has them now.
+
+    Raises:
+        Failed: ``tables``: the file does not fit the server; ``Retriable``: the server is not there.
+    """
+    found = {info.table: info for info in source.plugin.discover(source.options)}
+    try:
+        options = resolve_tables(source, list(found.values()))
+    except ConfigError as error:
+        # The file was right when it was read: what does not fit is the server, and the other connectors go on.
+        raise Failed("tables", error.message, hint="Run: connect plan FILE") from None
+    return {table: (found[table], choice) for table, choice in options.items()}
+
+
+def source_job(
+    config: Config, source: SourceConfig, report: Callable[[TaskReport], None], stopping: Callable[[], bool]
+) -> SourceJob:
+    """What a source task is built from."""
+    registry = registry_client(config)
+    spool = state_folder() / config.name / source.name / "spool"
+
+    def wire(notes: Mapping[str, dict[str, Any]]) -> Format:
+        return JsonFormat() if registry is None else AvroFormat(registry, notes)
+
+    def context(tables: Mapping[TableId, TableOptions], say: Callable[[str], None]) -> SourceContext:
+        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return SourceContext(source.name, config.name, tables, spool, say=say, stopping=stopping)
+
+    def block(built: Source) -> SourceBlock:
+        return SourceBlock(
+            connector=source.plugin.connector,
+            name=source.topic_prefix,
+            database=built.database,
+            fields=built.source_fields,
+        )
+
+    def pipeline(tables: Mapping[TableId, tuple[TableInfo, TableOptions]]) -> SourcePipeline:
+        columns = {table: frozenset(info.schema.index) for table, (info, _) in tables.items()}
+        return source_pipeline(source, {table: choice for table, (_, choice) in tables.items()}, columns)
+
+    return SourceJob(
+        name=source.name,
+        group=config.name,
+        kafka=config.kafka.settings(),
+        discover=lambda: discover(source),
+        context=context,
+        build=lambda context: source.plugin.build(source.options, context),
+        wire=wire,
+        block=block,
+        pipeline=pipeline,
+        reader=RecordReader(registry),
+        topic=lambda table, view: topic_name(source.topic_prefix, table, view),
+        max_rows_per_second=source.max_rows_per_second,
+        report=report,
+        stopping=stopping,
+    )
+
+
+class SinkTopics:
+    """Which topics a sink reads, and the options of each; worked out once a topic."""
+
+    def __init__(self, config: Config, sink: SinkConfig) -> None:
+        """Topics of the worker's own are never among them, whatever the patterns say."""
+        own = [*config.sources, *config.sinks]
+        self._internal = {f"{config.name}.{name}.{what}" for name in own for what in ("positions", "bootstrap", "dead")}
+        self._internal |= {each.dead_letter_topic for each in config.sinks.values()}
+        self._sink = sink
+        self._known: dict[str, TargetOptions | None] = {}
+
+    def wanted(self, topic: str) -> bool:
+        """Whether the sink reads it."""
+        return self._options(topic) is not None
+
+    def __getitem__(self, topic: str) -> TargetOptions:
+        options = self._options(topic)
+        if options is None:
+            raise KeyError(topic)
+        return options
+
+    def _options(self, topic: str) -> TargetOptions | None:
+        if topic not in self._known:
+            found = {} if topic in self._internal else resolve_topics(self._sink, [topic], all_there=False)
+            self._known[topic] = found.get(topic)
+        return self._known[topic]
+
+
+def sink_task(
+    config: Config, sink: SinkConfig, report: Callable[[TaskReport], None], stopping: Callable[[], bool]
+) -> SinkTask:
+    """The task of a sink."""
+    topics = SinkTopics(config, sink)
+    context = SinkContext(sink.name, config.name, lambda topic: topics[topic].options, stopping=stopping)
+    settings = SinkSettings(
+        connector=sink.name,
+        group=config.name,
+        kafka=config.kafka.settings(),
+        wanted=topics.wanted,
+        on_error=sink.on_error,
+        dead_letter_topic=sink.dead_letter_topic,
+        dead_letter_keep_ms=sink.dead_letter_keep_ms,
+    )
+    return SinkTask(
+        settings,
+        sink.plugin.build(sink.options, context),
+        RecordReader(registry_client(config)),
+        sink_pipeline(sink, topics.__getitem__),
+        report,
+        stopping,
+    )
