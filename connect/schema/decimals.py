@@ -36,7 +36,7 @@ def unscaled(value: Decimal, scale: int) -> int:
     except (InvalidOperation, ValueError, OverflowError):
         number = None
     if number is None:
-        message = "NaN, infinite or out of all bounds" if value else "not a number"
+        message = "NaN, infinite or out of all bounds"
         raise UnrepresentableError(message)
     if number != shifted:
         message = f"needs more than {scale} digits behind the point"

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from typing import Any, Final, NamedTuple, Protocol
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from connect.errors import ConfigError, Failed, Problem, Retriable
 
@@ -67,10 +67,8 @@ class RegistryClient:
         auto_register: bool = True,
     ) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigError([Problem("schema_registry.url", "not an http or https URL", "http://host:8081")])
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        self._host, self._port, self._path = parts.hostname, parts.port, parts.path.rstrip("/")
+        self._host, self._port = _address(parts)
+        self._path = parts.path.rstrip("/")
         self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
         self._user = user or (unquote(parts.username) if parts.username else None)
         self._password = password
@@ -80,7 +78,7 @@ class RegistryClient:
         self._lock = threading.Lock()
         self._ids: dict[tuple[str, str], int] = {}
         self._down_until = 0.0
-        self.shown_url = f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{self._path}"
+        self.shown_url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{self._path}"
 
     @property
     def is_down(self) -> bool:
@@ -236,7 +234,7 @@ class RegistryClient:
 
     def _id_of(self, answer: dict[str, Any], path: str) -> int:
         number = answer.get("id")
-        if not isinstance(number, int) or not 0 <= number < 1 << 32:
+        if type(number) is not int or not 0 <= number < 1 << 32:
             raise Failed("registry_answer", f"{self.shown_url}{path}: an answer without an id", hint=_HINT_URL)
         return number
 
@@ -251,8 +249,8 @@ class RegistryClient:
         try:
             data = None if body is None else json.dumps(body).encode()
             connection.request(method, self._path + path, data, self._headers(data))
-            response = connection.getresponse()
-            answer = _Answer(response.status, response.reason, _body(response, deadline), response.headers)
+            with connection.getresponse() as response:
+                answer = _Answer(response.status, response.reason, _body(response, deadline), response.headers)
         except ssl.SSLCertVerificationError as error:
             message = f"{self.shown_url}: its certificate is not trusted: {error.verify_message}"
             raise Failed("registry_denied", message, hint="set schema_registry.ca_file") from error
@@ -282,6 +280,15 @@ class RegistryClient:
             token = base64.b64encode(f"{self._user}:{password}".encode()).decode()
             headers["Authorization"] = f"Basic {token}"
         return headers
+
+
+def _address(parts: SplitResult) -> tuple[str, int | None]:
+    with contextlib.suppress(ValueError):  # a port that is no number
+        if parts.scheme in {"http", "https"} and parts.hostname:
+            return parts.hostname, parts.port
+    raise ConfigError(
+        [Problem("schema_registry.url", "not an http or https URL", "write for example http://host:8081")]
+    )
 
 
 def _body(response: http.client.HTTPResponse, deadline: float) -> bytes:

@@ -1,0 +1,177 @@
+"""The registry client against answers that no good registry gives."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from connect.config.fields import Secret
+from connect.errors import ConfigError, Failed, Retriable
+from connect.schema import registry
+from connect.schema.registry import RegistryClient
+
+SCHEMA = '{"type":"string"}'
+
+
+class Answers(ThreadingHTTPServer):
+    """Serves one prepared answer to every request and keeps what was asked."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.status, self.body, self.headers, self.requests = 200, b"{}", {}, []
+        self.delay = 0.0
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def answer(self, status, body, **headers):
+        self.status, self.headers = status, headers
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def _serve(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests.append((self.command, self.path, dict(self.headers)))
+        self.send_response(self.server.status)
+        for name, value in self.server.headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        try:
+            for part in (self.server.body[i : i + 8] for i in range(0, len(self.server.body), 8)):
+                self.wfile.write(part)
+                time.sleep(self.server.delay)
+        except OSError:
+            pass  # the client had enough
+
+    do_GET = do_POST = do_PUT = _serve  # noqa: N815 - names that http.server looks for
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    answers = Answers()
+    thread = threading.Thread(target=answers.serve_forever, kwargs={"poll_interval": 0.01}, name="registry double")
+    thread.start()
+    yield answers
+    answers.shutdown()
+    thread.join(timeout=10)
+    answers.server_close()
+
+
+def refused(error, call) -> Failed | Retriable:
+    with pytest.raises(error) as caught:
+        call()
+    return caught.value
+
+
+def test_F102_an_html_page_fails_and_shows_its_first_characters_and_the_url(server):
+    server.answer(200, b"<html>\n<h1>Welcome</h1>" + b"x" * 500)
+    error = refused(Failed, lambda: RegistryClient(server.url).schema_id("t-value", SCHEMA))
+    assert error.code == "registry_answer"
+    assert "<html> <h1>Welcome</h1>" in error.message
+    assert f"{server.url}/subjects/t-value" in error.message
+    assert len(error.message) < 250
+
+
+def test_F102_an_html_error_page_of_a_proxy_is_tried_again(server):
+    server.answer(503, b"<html>busy</html>", Retry_After="7")
+    client = RegistryClient(server.url)
+    error = refused(Retriable, lambda: client.schema_text(1))
+    assert (error.code, error.after, client.is_down) == ("registry_unreachable", 7.0, True)
+
+
+def test_F102_a_registry_that_is_not_there_is_tried_again(server):
+    url = server.url
+    server.server_close()
+    assert refused(Retriable, lambda: RegistryClient(url).schema_text(1)).code == "registry_unreachable"
+
+
+def test_F167_a_redirect_is_not_followed(server):
+    server.answer(302, b"", Location="http://elsewhere.example/")
+    error = refused(Failed, lambda: RegistryClient(server.url, user="u", password=Secret("p")).check())
+    assert (error.code, len(server.requests)) == ("registry_answer", 1)
+    assert "elsewhere.example" in error.message
+
+
+def test_F102_an_answer_that_trickles_is_cut_off_at_the_deadline(server):
+    server.answer(200, b" " * 10_000)
+    server.delay = 0.02
+    error = refused(Retriable, lambda: RegistryClient(server.url, timeout=0.1).schema_text(1))
+    assert error.code == "registry_unreachable"
+
+
+def test_an_answer_without_end_is_refused(server, monkeypatch):
+    monkeypatch.setattr(registry, "MAX_ANSWER", 1000)
+    server.answer(200, b"1" * 2000)
+    assert refused(Failed, lambda: RegistryClient(server.url).schema_text(1)).code == "registry_answer"
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"\x00\xff", b"", [], {"id": "5"}, {"id": -1}, {"id": True}])
+def test_an_answer_that_is_no_schema_id_is_refused(server, body):
+    server.answer(200, body)
+    error = refused(Failed, lambda: RegistryClient(server.url).schema_id("t-value", SCHEMA))
+    assert error.code == "registry_answer"
+
+
+def test_a_refused_schema_fails_with_the_registrys_words(server):
+    server.answer(422, {"error_code": 42201, "message": "Invalid schema"})
+    error = refused(Failed, lambda: RegistryClient(server.url).schema_id("t-value", SCHEMA))
+    assert error.code == "schema_refused"
+    assert "Invalid schema" in error.message
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_registry_that_lets_us_not_in_fails_without_the_password(server, status):
+    server.answer(status, {"message": "no"})
+    client = RegistryClient(server.url.replace("//", "//anne:hunter2@"))
+    error = refused(Failed, client.check)
+    assert error.code == "registry_denied"
+    assert "hunter2" not in str(error)
+
+
+def test_credentials_travel_as_basic_authentication(server):
+    server.answer(200, [])
+    RegistryClient(server.url, user="anne", password=Secret(lambda: "hun:ter2")).check()
+    RegistryClient(server.url.replace("//", "//b:p%40ss@")).check()
+    sent = [headers["Authorization"].removeprefix("Basic ") for _, _, headers in server.requests]
+    assert [base64.b64decode(token).decode() for token in sent] == ["anne:hun:ter2", "b:p@ss"]
+
+
+def test_proxies_of_the_environment_are_ignored(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    server.answer(200, [])
+    RegistryClient(server.url).check()
+    assert len(server.requests) == 1
+
+
+def test_subjects_are_quoted_in_paths(server):
+    server.answer(200, {"id": 5})
+    RegistryClient(server.url + "/base/").schema_id("a/b c-value", SCHEMA)
+    assert server.requests[0][1] == "/base/subjects/a%2Fb%20c-value"
+
+
+def test_a_schema_is_asked_for_once(server):
+    server.answer(200, {"id": 5})
+    client = RegistryClient(server.url)
+    assert [client.schema_id("t-value", SCHEMA) for _ in range(3)] == [5, 5, 5]
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [{"schemaType": "PROTOBUF", "schema": "x"}, {"schema": "x", "references": [{}]}])
+def test_a_schema_that_is_not_self_contained_avro_is_unsupported(server, answer):
+    server.answer(200, answer)
+    assert refused(Failed, lambda: RegistryClient(server.url).schema_text(1)).code == "schema_unsupported"
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/", "localhost:8081", "http://", "http://host:port"])
+def test_a_url_that_is_no_registrys_is_an_error_of_the_file(url):
+    with pytest.raises(ConfigError):
+        RegistryClient(url)
