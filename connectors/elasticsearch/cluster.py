@@ -5,6 +5,7 @@ The client retries nothing by itself and does not follow redirects: a lost answe
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -14,10 +15,12 @@ from elasticsearch import ApiError, Elasticsearch, UnsupportedProductError
 from connect.errors import ConnectError, Failed, Retriable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from connectors.elasticsearch.config import ElasticsearchConfig
 
+_NAMES_PER_PART: Final = 10
 _JSON: Final = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON: Final = {"accept": "application/json", "content-type": "application/x-ndjson"}
 
@@ -62,12 +65,9 @@ class Cluster:
             "connections_per_node": config.in_flight + 1,
             **_credentials(config),
         }
-        if config.ca:
-            options["ca_certs"] = str(config.ca)
-        try:
-            self._client = Elasticsearch(**options)
-        except (OSError, ValueError) as error:
-            raise Failed("target_tls", f"Elasticsearch {self.name}: {error}", hint="Check `ca`.") from error
+        if any(url.reveal().startswith("https:") for url in config.url):
+            options["ssl_context"] = _verifying(config.ca)
+        self._client = Elasticsearch(**options)
 
     def request(
         self,
@@ -123,7 +123,7 @@ class Cluster:
 
     def _silence(self, what: str, error: TransportError) -> ConnectError:
         message = f"Elasticsearch {self.name} did not answer {what}: {type(error).__name__}"
-        if isinstance(error, TlsError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        if isinstance(error, TlsError) and "certificate verify failed" in error.message.lower():
             return Failed("target_tls", message, hint="Set `ca` to the PEM file of the authority that signed it.")
         if isinstance(error, SerializationError):
             return Failed("not_elasticsearch", f"{self.name} answers what is no JSON", hint="Check `url`.")
@@ -139,6 +139,20 @@ def blocked(message: str) -> Retriable:
 def part(name: str) -> str:
     """A name as one part of a request's path."""
     return quote(name, safe="")
+
+
+def parts(names: Sequence[str]) -> Iterator[str]:
+    """Names as path parts of several each, short enough for the server's 4 kB for a request line."""
+    for start in range(0, len(names), _NAMES_PER_PART):
+        yield ",".join(map(part, names[start : start + _NAMES_PER_PART]))
+
+
+def _verifying(ca: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # ssl.SSLError is one
+        hint = "Set `ca` to a PEM file that the worker can read."
+        raise Failed("target_tls", f"no certificates can be read from {ca}: {error}", hint=hint) from error
 
 
 def _shown(url: str) -> str:

@@ -87,6 +87,11 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
         _NOTHING,
         "Run `connect rebuild SINK` with the worker stopped, or rename the column at this sink with a transform.",
     ),
+    "topic_id_changed": (
+        "A topic was deleted and made again; the index holds rows of the old one, which the new one may not have.",
+        "Nothing is lost and nothing was changed.",
+        "Run `connect rebuild SINK` with the worker stopped: it reads the new topic from offset 0.",
+    ),
     "state_missing": (
         "The sink's state document in the index connect-state is gone while the sink was running.",
         "Nothing is lost, but where the index stands is no longer known.",

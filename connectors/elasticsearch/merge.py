@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from connectors.elasticsearch.cluster import Cluster, part
+from connectors.elasticsearch.cluster import Cluster, part, parts
+from connectors.elasticsearch.document import INCOMPLETE_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,3 +25,13 @@ def stored_documents(cluster: Cluster, alias: str, ids: Sequence[str]) -> dict[s
     body = {"docs": [{"_id": each} for each in ids]}
     answer = cluster.request("POST", f"/{part(alias)}/_mget", params={"realtime": "true"}, body=body)
     return {doc["_id"]: Stored(doc["_version"], doc["_source"]) for doc in answer.body["docs"] if doc.get("found")}
+
+
+def count_incomplete(cluster: Cluster, aliases: Sequence[str]) -> int:
+    """How many documents of these indices wait for columns that the log did not carry."""
+    query = {"query": {"exists": {"field": INCOMPLETE_FIELD}}}
+    count = 0
+    for names in parts(aliases):
+        cluster.request("POST", f"/{names}/_refresh")
+        count += cluster.request("POST", f"/{names}/_count", body=query).body["count"]
+    return count

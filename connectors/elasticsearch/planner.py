@@ -33,13 +33,17 @@ class Planned(NamedTuple):
 
 
 class Planner:
-    """Encodes rows, merging what the log did not carry with what the index holds."""
+    """Encodes rows, merging what the log did not carry with what the index holds.
+
+    ``left_gaps`` becomes True when a document had to be written without a column that neither of them has.
+    """
 
     def __init__(self, cluster: Cluster, progress: Progress, targets: Targets) -> None:
         self._cluster = cluster
         self._progress = progress
         self._targets = targets
         self._writers: dict[str, DocumentWriter] = {}  # by fingerprint of the schema
+        self.left_gaps = False
 
     def actions(self, writes: Sequence[Write], outcome: Outcome) -> Iterator[Action]:
         """The actions; writes that are stale or cannot be one are counted in ``outcome`` instead."""
@@ -50,7 +54,7 @@ class Planner:
                 base = stored.get((plan.alias, plan.write.id.text))
                 if base and base.version >= plan.version:
                     outcome.stale += 1
-                elif action := _action(plan, base, outcome):
+                elif action := self._action(plan, base, outcome):
                     yield action
 
     def _plan(self, write: Write, outcome: Outcome) -> Planned | None:
@@ -83,14 +87,14 @@ class Planner:
             for name, document in stored_documents(self._cluster, alias, names).items()
         }
 
-
-def _action(plan: Planned, base: Stored | None, outcome: Outcome) -> Action | None:
-    write, body = plan.write, None
-    if plan.draft:
-        fields = fill(plan.draft.fields, base.source) if base else plan.draft.fields
-        try:
-            body = encode(fields, write.id.original)
-        except orjson.JSONEncodeError as error:
-            outcome.failures.append((write.index, f"the row cannot be written as JSON: {error}"))
-            return None
-    return Action(write.index, plan.alias, write.id.text, plan.version, body)
+    def _action(self, plan: Planned, base: Stored | None, outcome: Outcome) -> Action | None:
+        write, body = plan.write, None
+        if plan.draft:
+            fields = fill(plan.draft.fields, base.source) if base else plan.draft.fields
+            self.left_gaps = self.left_gaps or bool(fields.missing)
+            try:
+                body = encode(fields, write.id.original)
+            except orjson.JSONEncodeError as error:
+                outcome.failures.append((write.index, f"the row cannot be written as JSON: {error}"))
+                return None
+        return Action(write.index, plan.alias, write.id.text, plan.version, body)

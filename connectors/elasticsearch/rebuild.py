@@ -29,8 +29,7 @@ def rebuild(config: ElasticsearchConfig, context: SinkContext) -> list[str]:
         store = StateStore(cluster, context.group, context.connector)
         progress = store.take_over()
         done = [_drop(cluster, note, owner_mark(context, topic)) for topic, note in progress.targets.items()]
-        progress.topics.clear()
-        progress.targets.clear()
+        progress.forget()
         store.store(progress)
         return [*done, f"forgot the position of {context.connector}: it starts again from offset 0"]
     finally:

@@ -10,6 +10,7 @@ from connect.record import Op
 from connectors.elasticsearch.bulk import BulkWriter, Outcome
 from connectors.elasticsearch.cluster import Cluster
 from connectors.elasticsearch.collapse import collapse
+from connectors.elasticsearch.merge import count_incomplete
 from connectors.elasticsearch.planner import Planner
 from connectors.elasticsearch.state import Progress, StateStore
 from connectors.elasticsearch.targets import Targets
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from connect.record import SinkRecord
     from connectors.elasticsearch.config import ElasticsearchConfig
 
+_COUNT_EVERY: Final = 1.0  # seconds between counts of incomplete documents while there are any
 _SEEN_EVERY_MS: Final = 30_000  # how often standing still is stored, so that the time away is known (rule T1)
 
 
@@ -63,6 +65,8 @@ class Session:
         self._progress = progress
         self._targets = Targets(self._cluster, self._context, progress, self._config.gc_deletes, self._save)
         self._planner = Planner(self._cluster, progress, self._targets)
+        self._incomplete = 0
+        self._counted_at = 0.0
 
     def begin(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Invariant 2: fence, then read the position, then check the target. Gives the next offsets."""
@@ -70,6 +74,7 @@ class Session:
         self._targets.verify()
         nexts = self._progress.adopt(partitions)
         self._save()
+        self._count_incomplete()
         return nexts
 
     def end(self) -> None:
@@ -89,14 +94,24 @@ class Session:
         for records, emptied in segments(batch, skip):
             total.add(self._write_records(records))
             if total.failures:  # Invariant 4: no position at or past a record that is not written
-                return _result(total)
+                return _result(total, self._incomplete)
             if emptied and not self._progress.holds(emptied[1]):
                 total.add(self._empty(emptied[1]))
                 self._reached(batch[: emptied[0] + 1])
         moved = [self._progress.advance(p.topic, p.partition, offset) for p, offset in next_offsets.items()]
         if any(moved) or time.time_ns() // 1_000_000 - self._progress.last_seen_ms > _SEEN_EVERY_MS:
             self._save()
-        return _result(total)
+        if self._planner.left_gaps or self._incomplete:
+            self._count_incomplete()
+        return _result(total, self._incomplete)
+
+    def _count_incomplete(self) -> None:
+        """Documents that lack columns, counted by the index itself: exact after kills, and bounded (invariant 7)."""
+        if time.monotonic() - self._counted_at < _COUNT_EVERY and self._incomplete:
+            return
+        self._incomplete = count_incomplete(self._cluster, self._targets.aliases())
+        self._planner.left_gaps = False
+        self._counted_at = time.monotonic()
 
     def _save(self) -> None:
         self._store.store(self._progress)
@@ -129,6 +144,6 @@ class Session:
         return outcome
 
 
-def _result(outcome: Outcome) -> WriteResult:
+def _result(outcome: Outcome, incomplete: int) -> WriteResult:
     failures = [Failure(index, error) for index, error in sorted(outcome.failures)]
-    return WriteResult(failures, outcome.applied, outcome.stale)
+    return WriteResult(failures, outcome.applied, outcome.stale, incomplete)

@@ -35,7 +35,7 @@ class TopicState:
 
     Attributes:
         topic_id: Kafka's id of the topic; another id is another topic (F98).
-        incarnation: Raised with each new topic id; the upper bits of versions (rule E1, F145).
+        incarnation: Raised with each rebuild and each new topic id; the upper bits of versions (rule E1, F145).
         next_offsets: By partition number as text: every record below is in the index.
     """
 
@@ -91,16 +91,30 @@ class Progress:
     def adopt(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Take these partitions in and say which offset comes next for each.
 
-        A topic whose id changed starts at 0 under a higher incarnation, so its records win over the old topic's (F145).
+        Raises:
+            Failed: ``topic_id_changed``: the index holds rows of a topic that was deleted and made again (F98).
         """
         nexts: dict[TopicPartition, int] = {}
         for partition in partitions:
             topic = self.topics.setdefault(partition.topic, TopicState(partition.topic_id))
             if topic.topic_id != partition.topic_id:
-                topic = TopicState(partition.topic_id, topic.incarnation + 1)
-                self.topics[partition.topic] = topic
+                topic = self.topics[partition.topic] = self._successor(partition)
             nexts[partition] = topic.next_offsets.setdefault(str(partition.partition), 0)
         return nexts
+
+    def _successor(self, partition: TopicPartition) -> TopicState:
+        topic = self.topics[partition.topic]
+        if any(topic.next_offsets.values()):
+            message = f"topic {partition.topic} was deleted and made again since this sink read it"
+            raise Failed("topic_id_changed", message, hint="Run `connect rebuild` for this sink to read the new one.")
+        return TopicState(partition.topic_id, topic.incarnation + 1)
+
+    def forget(self) -> None:
+        """Start from nothing, under higher versions than whatever may still be on its way (rule E1, F145)."""
+        self.targets.clear()
+        for topic in self.topics.values():
+            topic.incarnation += 1
+            topic.next_offsets.clear()
 
     def holds(self, record: SinkRecord) -> bool:
         """Whether the record lies below the stored position: the index has it already."""

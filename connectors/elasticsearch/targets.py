@@ -7,19 +7,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.errors import Failed
-from connectors.elasticsearch.cluster import Cluster, ServerError, part
+from connectors.elasticsearch.cluster import Cluster, ServerError, part, parts
 from connectors.elasticsearch.mapping import additions, properties
 from connectors.elasticsearch.state import Progress, TargetNote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from connect.api import SinkContext
     from connect.schema.model import TableId, TableSchema
 
 _NO_INDEX_NAME: Final = re.compile(r'^[-_+.]|[\\/*?"<>| ,#:\x00-\x1f]|^$')
 _MAX_NAME_BYTES: Final = 240  # of 255: the dated index adds its date and number
-_NAMES_PER_REQUEST: Final = 10  # 10 x 240 bytes stay below the server's 4 kB for a request line
 _TOTAL_FIELDS: Final = 10_000  # above the columns of any table with their sub-fields (F148)
 _WHAT_IT_IS: Final = {
     "features": "aliases,settings",
@@ -74,6 +73,10 @@ class Targets:
         note = self._notes.get(topic)
         return note.alias if note and note.uuid else None
 
+    def aliases(self) -> list[str]:
+        """All aliases that were made."""
+        return [note.alias for note in self._notes.values() if note.uuid]
+
     def verify(self) -> None:
         """At open: every noted index is the one noted (invariant 4) and remembers deletes long enough (rule E3).
 
@@ -98,8 +101,8 @@ class Targets:
         """
         notes = [note for topic in topics if (note := self._notes.get(topic)) and note.uuid]
         found: dict[str, Any] = {}
-        for names in _some([note.alias for note in notes]):
-            found |= self._cluster.request("GET", f"/{','.join(map(part, names))}", params=_WHAT_IT_IS).body
+        for names in parts([note.alias for note in notes]):
+            found |= self._cluster.request("GET", f"/{names}", params=_WHAT_IT_IS).body
         try:
             for note in notes:
                 _check_one(note, found)
@@ -204,8 +207,3 @@ def _check_one(note: TargetNote, found: Mapping[str, Any]) -> None:
         raise Failed("target_changed", message, hint=_REBUILD)
     if found[note.index]["settings"]["index.uuid"] != note.uuid:
         raise Failed("target_changed", f"the index {note.index} was made anew by somebody", hint=_REBUILD)
-
-
-def _some(names: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(names), _NAMES_PER_REQUEST):
-        yield names[start : start + _NAMES_PER_REQUEST]

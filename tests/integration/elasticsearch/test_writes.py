@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
 
+from connect.errors import Failed, Fenced
 from connect.record import UNAVAILABLE
 from connect.schema.model import Field, Kind, Type, decimal_type
+from connectors.elasticsearch import PLUGIN
+from connectors.elasticsearch.config import ElasticsearchConfig
 from connectors.elasticsearch.document import version_of
 
 pytestmark = pytest.mark.stack
@@ -58,15 +62,18 @@ def test_F146_a_late_write_does_not_bring_a_deleted_document_back(world):
     assert world.notes() == {}
 
 
-def test_F145_records_of_a_topic_made_anew_win_over_the_old_ones(world):
-    world.write(world.sink(), world.row(900, 1, "old"))
+def test_F145_after_a_rebuild_the_topic_made_anew_wins_over_late_writes_of_the_old_one(world):
+    zombie = world.sink()
+    world.write(zombie, world.row(900, 1, "old"))
+    PLUGIN.rebuild(ElasticsearchConfig(url=world.url), world.context)
     world.partition = world.partition._replace(topic_id="topic-id-2")
-    sink = world.sink()
+    world.write(world.sink(), world.row(0, 1, "new"))
 
-    assert sink.open([world.partition]) == {world.partition: 0}
-    world.write(sink, world.row(0, 1, "new"))
+    with suppress(Failed, Fenced):
+        zombie.write([world.row(901, 1, "late")], {}, frozenset())
 
     assert world.notes() == {"1": "new"}
+    assert world.hits()["1"]["_version"] == version_of(3, 0)
 
 
 def test_records_without_a_key_are_appended_once(world):
@@ -126,7 +133,7 @@ def test_invariant_5_an_unavailable_column_keeps_the_stored_value(world):
 def test_invariant_5_a_document_without_its_old_row_says_what_it_lacks_until_a_whole_row_comes(world):
     sink = world.sink()
     world.write(sink, world.row(0, 1, "a", UNAVAILABLE))
-    world.write(sink, world.row(1, 1, "b", UNAVAILABLE))
+    assert world.write(sink, world.row(1, 1, "b", UNAVAILABLE)).incomplete == 1
     assert world.documents() == {"1": {"id": 1, "note": "b", "__incomplete": ["body"]}}
 
     world.write(sink, world.row(2, 1, "c", "text"))
@@ -221,3 +228,17 @@ def test_a_batch_larger_than_a_request_is_written_whole(world):
 
     assert result.applied == 100
     assert len(world.documents()) == 100
+
+
+def test_incomplete_documents_are_still_counted_by_the_next_owner(world):
+    sink = world.sink()
+    world.write(sink, world.row(0, 1, "a", UNAVAILABLE), world.row(1, 2, "a", UNAVAILABLE), world.row(2, 3, "a", "b"))
+
+    assert world.sink().write([], {world.partition: 3}, frozenset()).incomplete == 2
+
+
+def test_no_document_is_counted_incomplete_once_all_are_whole(world):
+    world.write(world.sink(), world.row(0, 1, "a", UNAVAILABLE))
+    world.write(world.sink(), world.row(1, 1, "a", "b"))
+
+    assert world.sink().write([], {}, frozenset()).incomplete == 0

@@ -42,6 +42,7 @@ class Script:
     """What the server was asked, and what it answers: (status, body) each, or None to hang up without an answer."""
 
     url: str = ""
+    server: Any = None
     product: str = "Elasticsearch"
     answers: list[tuple[int, Any] | None] = field(default_factory=list)
     asked: list[tuple[str, str, list[Any]]] = field(default_factory=list)
@@ -86,8 +87,10 @@ def script() -> Iterator[Script]:
     """A server on loopback that answers ``script.answers`` in turn, for what a real one cannot be made to say."""
     script = Script()
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(script)) as server:
+        script.server = server
         script.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, name="scripted-server")
+        server.handle_error = lambda *_: None  # a client that hangs up during the handshake
         thread.start()
         yield script
         server.shutdown()
