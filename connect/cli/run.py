@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ def run(
     Exit codes: 0 stopped or live, 1 a connector FAILED, 2 faults in the files, 3 another worker took over,
     4 a connector had to be killed.
     """
+    os.umask(0o077)  # F179
     log_settings = LogSettings(json=as_json, debug=debug)
     logs.configure(log_settings)
     config = load_config(files)
@@ -215,6 +217,7 @@ class TextPrinter:
         line.append(escape(first.strip()))
         for hint in hints:
             line.append(f"\n{'':10}→ {escape(hint.strip())}")
+        line.rstrip()
         self._console.print(line)
 
 

@@ -288,3 +288,10 @@ def _die_with_parent() -> None:
     """Have the kernel kill us with our supervisor, even inside a C call that holds the interpreter's lock."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    from connect.config.load import load_config
+    from connect.runtime.tasks import build_task
+
+    sys.exit(main(build_task, load_config))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 # -P: a folder named connect/ where the worker was started must not stand in for this package.
 CHILD: Final = (sys.executable, "-P", "-m", "connect.runtime.child")
+
+_STDERR: Final = 2
 
 
 class ChildProcess:
@@ -80,9 +81,12 @@ class ChildProcess:
 
 
 def _spawn(command: list[str], fd: int) -> subprocess.Popen[bytes]:
-    """Start ``command`` with SIGINT blocked, so that a Ctrl-C reaches no child that cannot answer it yet."""
+    """Start ``command`` with SIGINT blocked, so that a Ctrl-C reaches no child that cannot answer it yet.
+
+    What it prints goes to standard error: standard output is the supervisor's, and may be JSON lines.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        return subprocess.Popen(command, pass_fds=(fd,), stdin=subprocess.DEVNULL, umask=0o077, env=os.environ.copy())
+        return subprocess.Popen(command, pass_fds=(fd,), stdin=subprocess.DEVNULL, stdout=_STDERR, umask=0o077)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -5,6 +5,7 @@ One select loop over the children's sockets, no threads: what it knows is publis
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import signal
@@ -35,6 +36,7 @@ LINGER_SECONDS: Final = 5.0  # a child that said its last word and does not end
 _TURN_SECONDS: Final = 0.5
 _ENDING_TURN_SECONDS: Final = 0.02
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ONE_SIGNAL_SECONDS: Final = 0.5  # `timeout` and shells send theirs to the process and to its group: that is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Supervisor:
         self._until = UntilLive()
         self._stopping = False
         self._signals = 0
+        self._signalled_at = -math.inf
         self._published: tuple[ConnectorStatus, ...] = tuple(one.status(now) for one in self._managed)
 
     def statuses(self) -> tuple[ConnectorStatus, ...]:
@@ -122,12 +125,17 @@ class Supervisor:
         os.set_blocking(wake_write, False)
 
         def answer(*_: Any) -> None:
-            self._signals += 1
+            now = time.monotonic()
+            if now - self._signalled_at > _ONE_SIGNAL_SECONDS:
+                self._signals += 1
+                self._signalled_at = now
             with suppress(BlockingIOError):
                 os.write(wake_write, b"s")
 
         self._selector.register(wake_read, selectors.EVENT_READ)
-        before = {number: signal.signal(number, answer) for number in _SIGNALS}
+        kept = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # nohup: a closed terminal is no reason to end
+        answered = [number for number in _SIGNALS if not (kept and number == signal.SIGHUP)]
+        before = {number: signal.signal(number, answer) for number in answered}
         try:
             yield
         finally:
@@ -241,14 +249,15 @@ class Supervisor:
         return True
 
     def _kill_all(self) -> None:
-        for one in self._managed:
-            if one.process:
-                one.process.kill()
-                one.process.exit_code(1.0)
-                one.process.close()
-                one.process = None
-                if one.history.report.state not in DOWN:
-                    one.history.end(State.STOPPED, "", "It did not end in time and was killed.", time.monotonic())
+        left = [(one, one.process) for one in self._managed if one.process]
+        for _, process in left:
+            process.kill()
+        for one, process in left:
+            process.exit_code(1.0)
+            process.close()
+            one.process = None
+            if one.history.report.state not in DOWN:
+                one.history.end(State.STOPPED, "", "It did not end in time and was killed.", time.monotonic())
 
 
 def _how(exit_code: int) -> str:

@@ -136,11 +136,29 @@ def test_a_second_ctrl_c_kills_at_once(run: Callable[..., Worker]) -> None:
     asked = time.monotonic()
 
     worker.process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    time.sleep(1.0)  # two signals in half a second are one
     worker.process.send_signal(signal.SIGINT)
 
     assert worker.ended() == 4
     assert time.monotonic() - asked < 5
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_signal(run: Callable[..., Worker]) -> None:
+    worker = run({"shop": "closes_slowly"})
+    worker.until(streaming())
+
+    worker.process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    worker.process.send_signal(signal.SIGINT)
+
+    assert worker.ended() == 0
+
+
+def test_what_a_child_prints_does_not_mix_with_what_the_worker_prints(run: Callable[..., Worker]) -> None:
+    worker = run({"shop": "prints"})
+    worker.until(streaming())
+
+    assert "printed by a plugin" in worker.errors.read_text()
 
 
 def test_a_child_told_to_stop_by_somebody_else_starts_again(run: Callable[..., Worker]) -> None:

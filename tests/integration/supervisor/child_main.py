@@ -47,6 +47,15 @@ class BehavingTask:
             self._report(report)
             time.sleep(0.02)
 
+    def closes_slowly(self) -> None:
+        self.steady()
+        time.sleep(1.0)
+
+    def prints(self) -> None:
+        sys.stdout.write("printed by a plugin\n")
+        sys.stdout.flush()
+        self.steady()
+
     def live(self) -> None:
         self.steady(complete=True)
 
