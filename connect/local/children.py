@@ -73,9 +73,10 @@ class Children:
         code: int | None = self._ask("poll", name=name)["exit_code"]
         return code
 
-    def signal(self, name: str, number: int, *, whole_tree: bool = False) -> None:
-        """Send a signal to the process, or to it and all that descend from it."""
-        self._ask("signal", name=name, number=number, whole_tree=whole_tree)
+    def signal(self, name: str, number: int, *, whole_tree: bool = False) -> list[int]:
+        """Send a signal to the process, or to it and all that descend from it; the pids of them all."""
+        pids: list[int] = self._ask("signal", name=name, number=number, whole_tree=whole_tree)["pids"]
+        return pids
 
     def kill(self, name: str) -> None:
         """``kill -9`` of the process and all that descend from it; returns when they are gone."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import secrets
 from typing import ClassVar
+from urllib.parse import quote
 
 from connect.local import artifacts, probe
 from connect.local.children import Command
@@ -30,6 +34,8 @@ class Elasticsearch(Server):
     @property
     def address(self) -> str:
         """See ``Server.address``."""
+        if security := self.site.security:
+            return f"https://{security.user}:{quote(security.password, safe='')}@{LOOPBACK}:{self.port}"
         return f"http://{LOOPBACK}:{self.port}"
 
     def prepare(self, ports: list[int]) -> None:
@@ -48,6 +54,15 @@ class Elasticsearch(Server):
             # A laptop's disk is often fuller than a server's may be; indices would become read-only.
             "cluster.routing.allocation.disk.threshold_enabled": "false",
         }
+        if security := self.site.security:
+            settings |= {
+                "xpack.security.enabled": "true",
+                "xpack.security.http.ssl.enabled": "true",
+                "xpack.security.http.ssl.certificate": self.write("config/server.pem", security.certificate),
+                "xpack.security.http.ssl.key": self.write("config/server.key", security.key),
+            }
+            self.write("config/users", f"{security.user}:{_hashed(security.password)}\n")
+            self.write("config/users_roles", f"superuser:{security.user}\n")
         self.write("config/elasticsearch.yml", "".join(f"{key}: {value}\n" for key, value in settings.items()))
         self.write("config/jvm.options", _JVM_OPTIONS)
         distribution = self.site.cache.fetch(artifacts.elasticsearch())
@@ -66,4 +81,11 @@ class Elasticsearch(Server):
 
     def answers(self) -> bool:
         """See ``Server.answers``."""
-        return probe.status(self.port, "/_cluster/health?wait_for_status=yellow&timeout=1s", None) == 200
+        return probe.status(self.port, "/_cluster/health?wait_for_status=yellow&timeout=1s", self.site.security) == 200
+
+
+def _hashed(password: str) -> str:
+    """A password as the file realm keeps it, so that no tool of its own, a JVM each, need run."""
+    rounds, salt = 10000, secrets.token_bytes(32)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds, dklen=32)
+    return f"{{PBKDF2}}{rounds}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"

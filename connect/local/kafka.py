@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 22 * 1024 * 1024  # topics that we make allow 20 MB (DESIGN §6), and a batch has an overhead
 
+# After `kill -9` a broker is let in again when its old session has run out: 3 s instead of 9.
 _PROPERTIES = f"""\
 process.roles=broker,controller
 node.id=1
@@ -32,6 +33,8 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=8
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 message.max.bytes={MAX_MESSAGE_BYTES}
@@ -42,6 +45,8 @@ log.cleaner.dedupe.buffer.size=16777216
 _LOGGING = """\
 rootLogger.level=warn
 rootLogger.appenderRef.console.ref=console
+logger.client.name=org.apache.kafka.clients.NetworkClient
+logger.client.level=error
 appender.console.type=Console
 appender.console.name=console
 appender.console.layout.type=PatternLayout

@@ -95,10 +95,12 @@ class Keeper:
 
     def _signal(self, *, name: str, number: int, whole_tree: bool) -> dict[str, Any]:
         child = self._children[name]
-        if child.poll() is None:
-            for pid in tree(child.pid) if whole_tree else [child.pid]:
-                _send(pid, number)
-        return {}
+        if child.poll() is not None:
+            return {"pids": []}
+        pids = tree(child.pid)
+        for pid in pids if whole_tree else pids[:1]:
+            _send(pid, number)
+        return {"pids": pids}
 
     def _kill(self, *, name: str) -> dict[str, Any]:
         child = self._children[name]

@@ -84,7 +84,7 @@ class Postgres(Server):
         security = self.site.security
         if security and user == "postgres":
             password = security.password
-        query = {"sslmode": "verify-full", "sslrootcert": str(security.authority)} if security else {}
+        query = {"sslmode": "verify-full", "sslrootcert": str(security.authority)} if security and self._tls else {}
         login = f"{quote(user)}:{quote(password, safe='')}" if password else quote(user)
         return f"postgresql://{login}@{LOOPBACK}:{self.port}/{quote(database)}" + (
             f"?{urlencode(query)}" if query else ""
@@ -127,7 +127,7 @@ class Postgres(Server):
         self.site.children.run(self.name, self._tool("initdb", *words), self.log)
         self._configure({**self._settings, "port": str(ports[0])})
         method = "scram-sha-256" if self.site.security else "trust"
-        kind = "hostssl" if self.site.security else "host"
+        kind = "hostssl" if self._tls else "host"
         lines = [
             *self._access,
             f"{kind} all all {LOOPBACK}/32 {method}",
@@ -147,9 +147,14 @@ class Postgres(Server):
             return False
         return True
 
+    @property
+    def _tls(self) -> bool:
+        """In a secure stack, if the build can: the bundled one cannot, and asks for the password only (SCRAM)."""
+        return self.site.security is not None and self.version != BUNDLED_VERSION
+
     def _configure(self, settings: Mapping[str, str]) -> None:
         """Append to postgresql.conf, where the last line of a setting wins."""
-        if security := self.site.security:
+        if self._tls and (security := self.site.security):
             certificate = self.write("server.pem", security.certificate)
             key = self.write("server.key", security.key)
             settings = {**settings, "ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from connect.errors import ConnectError
 from connect.local.children import POLL, Children, Command, start_failed
 from connect.local.download import Cache, Cancelled
+from connect.local.keeper import is_running
 from connect.local.ports import check_given, free_ports
 
 if TYPE_CHECKING:
@@ -105,16 +106,15 @@ class Server(ABC):
             self._launch()
         else:
             self._first_start()
-        self.site.progress.say(
-            f"{self.name}: {self.title} answers at {self.address} ({time.monotonic() - started:.1f} s)"
-        )
+        took = time.monotonic() - started
+        self.site.progress.say(f"{self.name}: {self.title} answers on port {self.port} ({took:.1f} s)")
         return self
 
     def stop(self) -> None:
-        """Ask the server to end and wait until it has."""
-        self.site.children.signal(self.name, self.stop_signal)
+        """Ask the server to end and wait until all its processes have."""
+        pids = self.site.children.signal(self.name, self.stop_signal)
         deadline = time.monotonic() + STOP_TIMEOUT
-        while self.site.children.exit_code(self.name) is None:
+        while self.running or any(is_running(pid) for pid in pids):
             if time.monotonic() > deadline:
                 raise start_failed(f"{self.name} did not stop within {STOP_TIMEOUT:.0f} s", self.log)
             time.sleep(POLL)

@@ -48,7 +48,7 @@ class Stack:
     Args:
         home: Folder of downloads and stacks; None: ``CONNECT_HOME``, else the user's cache folder.
         ports: By server name, where a free one will not do.
-        secure: TLS everywhere but Elasticsearch, passwords for Kafka (SCRAM) and PostgreSQL.
+        secure: Kafka with TLS and SCRAM, the registry with TLS, PostgreSQL with SCRAM, and TLS where its build has it.
         say: Where it says what it does; None: bars or lines on standard error.
     """
 
