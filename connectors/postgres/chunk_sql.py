@@ -1,0 +1,110 @@
+"""The SQL that reads rows of a table for a snapshot: pure, no I/O (rule N4, F168)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from connect.api.snapshots import Key
+    from connect.record import RowShape
+    from connectors.postgres.catalog import CatalogColumn, CatalogTable
+    from connectors.postgres.visibility import DatabaseSnapshot
+
+
+class Reading(NamedTuple):
+    """How a table is read: what its catalog, its publication and the file say, in one database snapshot.
+
+    Attributes:
+        table: The catalog's description.
+        shape: Of the rows.
+        columns: The columns read, as published.
+        order: Names of the unique key by which chunks are ordered; empty for none.
+        condition: SQL that a row must meet, or None.
+        snapshot: What the transaction sees.
+        lsn: End of WAL when it began, for ``source.lsn``.
+        ts_us: When it began, by the server's clock.
+    """
+
+    table: CatalogTable
+    shape: RowShape
+    columns: tuple[CatalogColumn, ...]
+    order: tuple[str, ...]
+    condition: str | None
+    snapshot: DatabaseSnapshot
+    lsn: int
+    ts_us: int
+
+
+def sent_columns(table: CatalogTable, published: Collection[str] | None) -> tuple[CatalogColumn, ...]:
+    """The columns that the stream carries (F41).
+
+    Args:
+        table: The table.
+        published: What the publication says; None where it does not: then all but generated ones.
+    """
+    if published is None:
+        return tuple(column for column in table.columns if not column.generated)
+    return tuple(column for column in table.columns if column.name in published)
+
+
+def chunk_order(table: CatalogTable, columns: Sequence[CatalogColumn]) -> tuple[str, ...]:
+    """The unique key by which chunks are read: the primary key first; NULLs would fall between chunks."""
+    read = {column.name for column in columns}
+    return next((key for key in table.unique_keys if set(key) <= read), ())
+
+
+def chunk_query(reading: Reading, after: Key | None, limit: int) -> sql.Composed:
+    """The next rows after a key, in the order of the column's own type and collation."""
+    conditions = []
+    if after is not None:
+        conditions.append(
+            sql.SQL("({}) > ({})").format(_names(reading.order), _literals(reading, reading.order, after))
+        )
+    return _copy(
+        reading,
+        conditions,
+        sql.SQL(" ORDER BY {} LIMIT {}").format(_names(reading.order), sql.Literal(limit)),
+    )
+
+
+def keys_query(reading: Reading, keys: Sequence[Key]) -> sql.Composed:
+    """The rows of these keys."""
+    names = reading.shape.schema.key
+    listed = sql.SQL(", ").join(sql.SQL("({})").format(_literals(reading, names, key)) for key in keys)
+    return _copy(reading, [sql.SQL("({}) IN ({})").format(_names(names), listed)], sql.SQL(""))
+
+
+def whole_query(reading: Reading) -> sql.Composed:
+    """Every row."""
+    return _copy(reading, [], sql.SQL(""))
+
+
+def _copy(reading: Reading, conditions: list[sql.Composed], tail: sql.Composable) -> sql.Composed:
+    # Children of an inherited table have tables of their own in the stream; partitions come under their root.
+    only = sql.SQL("ONLY ") if reading.table.kind == "r" else sql.SQL("")
+    parts: list[sql.Composable] = [*conditions]
+    if reading.condition is not None:
+        parts.append(sql.SQL("({})").format(sql.SQL(reading.condition)))
+    where = sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts) if parts else sql.SQL("")
+    return sql.SQL("COPY (SELECT {} FROM {}{}{}{}) TO STDOUT").format(
+        _names([column.name for column in reading.columns]),
+        only,
+        sql.Identifier(*reading.table.table),
+        where,
+        tail,
+    )
+
+
+def _names(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _literals(reading: Reading, names: Sequence[str], key: Key) -> sql.Composed:
+    types = {column.name: column.type_name for column in reading.table.columns}
+    return sql.SQL(", ").join(
+        sql.SQL("{}::{}").format(sql.Literal(part), sql.SQL(types[name])) for name, part in zip(names, key, strict=True)
+    )

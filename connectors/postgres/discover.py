@@ -1,0 +1,75 @@
+"""Tables as ``plan`` and pattern matching see them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from connect.api import TableInfo
+from connectors.postgres.catalog import all_tables, read_types
+from connectors.postgres.chunk_sql import sent_columns
+from connectors.postgres.connection import connect
+from connectors.postgres.errors import translate
+from connectors.postgres.pgoutput import split_tuple
+from connectors.postgres.relations import ShapeColumn, build_shape, catalog_key
+
+if TYPE_CHECKING:
+    from connectors.postgres.catalog import CatalogTable
+    from connectors.postgres.config import PostgresConfig
+    from connectors.postgres.types import TypeCatalog
+
+_STORED_GENERATED: int = 180_000  # from here on our publications send stored generated columns (F41)
+
+
+def discover(config: PostgresConfig) -> list[TableInfo]:
+    """Every table of the database that can be captured: permanent ones, partitioned ones as their roots.
+
+    Raises:
+        Retriable, Failed: As ``connection.connect``.
+    """
+    with contextlib.closing(connect(config, "discover")) as connection:
+        try:
+            types, version = read_types(connection), connection.info.server_version
+            return [table_info(table, types, config, version) for table in all_tables(connection)]
+        except psycopg.Error as error:
+            raise translate(error, "reading the catalog") from None
+
+
+def table_info(table: CatalogTable, types: TypeCatalog, config: PostgresConfig, server_version: int) -> TableInfo:
+    """One table as the framework describes it."""
+    published = None
+    if server_version >= _STORED_GENERATED:
+        published = {column.name for column in table.columns if column.generated != "v"}
+    columns = sent_columns(table, published)
+    names = [column.name for column in columns]
+    shape = build_shape(
+        table.table,
+        [ShapeColumn(c.name, c.type_oid, c.typmod) for c in columns],
+        catalog_key(table, names, None),
+        table,
+        types,
+        config.types,
+        split_tuple,
+    )
+    return TableInfo(
+        schema=shape.schema,
+        identity=table.identity_columns,
+        rows=max(table.rows, 0),
+        bytes=table.bytes,
+        can_change=table.can_change,
+        notes=tuple(_notes(table, names)),
+    )
+
+
+def _notes(table: CatalogTable, sent: list[str]) -> list[str]:
+    notes = []
+    if not table.can_change:
+        notes.append("It has no replica identity: its UPDATEs and DELETEs are NOT CAPTURED.")
+    if table.kind == "p":
+        notes.append("TRUNCATE of a single partition, and rows of a detached one, are not in the log (F30).")
+    left_out = [column.name for column in table.columns if column.name not in sent]
+    if left_out:
+        notes.append(f"Generated columns that the log does not carry: {', '.join(left_out)}.")
+    return notes

@@ -1,0 +1,62 @@
+"""The rows of a table without a key, read while they are iterated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import psycopg
+
+from connect.record import Row
+from connectors.postgres.errors import translate
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from psycopg import sql
+
+    from connect.record import RowShape
+
+
+def copy_lines(connection: psycopg.Connection[Any], query: sql.Composed, where: str) -> Iterator[bytes]:
+    """The lines of a COPY, one by one.
+
+    Raises:
+        Retriable: The link broke.
+    """
+    try:
+        with connection.cursor() as cursor, cursor.copy(query) as copy:
+            for data in copy:
+                yield bytes(data)
+    except psycopg.Error as error:
+        raise translate(error, where) from None
+
+
+class KeylessRows(Sequence[Row]):
+    """A sequence that can be iterated once. It holds its database snapshot until it is read to its end or closed."""
+
+    def __init__(self, shape: RowShape, lines: Iterator[bytes], resources: ExitStack) -> None:
+        self._shape = shape
+        self._lines = lines
+        self._resources = resources
+
+    def __iter__(self) -> Iterator[Row]:
+        try:
+            for line in self._lines:
+                yield Row(self._shape, line)
+        finally:
+            self.close()
+
+    def __len__(self) -> int:
+        raise TypeError("rows that are read while they are iterated are not counted before")
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        raise TypeError("rows that are read while they are iterated cannot be asked for by index")
+
+    def close(self) -> None:
+        """End the transaction and the connection. Idempotent."""
+        self._resources.close()

@@ -1,0 +1,295 @@
+"""What ``doctor`` checks on a Postgres source: each problem with the exact SQL that mends it (F14, F21, F31, F177)."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+
+from connect.api import Finding, Severity
+from connect.errors import ConnectError
+from connectors.postgres.catalog import tables_by_name
+from connectors.postgres.config import inserts_publication, publication_name, slot_name
+from connectors.postgres.connection import connect
+from connectors.postgres.errors import translate
+from connectors.postgres.relations import catalog_key, quoted
+from connectors.postgres.server import (
+    check_publications,
+    check_usable,
+    create_publication_sql,
+    drop_all,
+    publication_exists,
+    read_slot,
+    row,
+)
+from connectors.postgres.types import TypeOptions, codec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from connect.api import SourceContext, TableOptions
+    from connect.schema.model import TableId
+    from connectors.postgres.catalog import CatalogTable
+    from connectors.postgres.config import PostgresConfig
+
+_OK: Final = Severity.OK
+_WARNING: Final = Severity.WARNING
+_PROBLEM: Final = Severity.PROBLEM
+Connection = psycopg.Connection[Any]
+
+
+def preflight(config: PostgresConfig, context: SourceContext) -> Iterator[Finding]:
+    """Settings, rights, slot, publication and tables, as far as the role may see them."""
+    try:
+        with contextlib.closing(connect(config, context.connector)) as connection:
+            yield Finding("connection", _OK, f"PostgreSQL {connection.info.parameter_status('server_version')} answers")
+            yield from _settings(connection)
+            yield from _role(connection)
+            yield from _slot(connection, slot_name(config, context.group, context.connector))
+            tables = tables_by_name(connection, context.tables)
+            for table, options in context.tables.items():
+                yield from _table(connection, table, tables.get(table), options)
+            yield from _publication(connection, config, context, tables)
+    except psycopg.Error as error:
+        yield _finding(translate(error, f"{context.connector}: doctor"))
+    except ConnectError as error:
+        yield _finding(error)
+
+
+def _finding(error: ConnectError) -> Finding:
+    return Finding(error.code, _PROBLEM, error.message, error.hint)
+
+
+def _setting(connection: Connection, name: str) -> str | None:
+    value = row(connection, "SELECT pg_catalog.current_setting(%s, true)", (name,))[0]
+    return None if value is None else str(value)
+
+
+def _settings(connection: Connection) -> Iterator[Finding]:
+    level = _setting(connection, "wal_level")
+    if level == "logical":
+        yield Finding("wal_level", _OK, "wal_level is logical")
+    else:
+        remedy = "ALTER SYSTEM SET wal_level = logical; -- then restart the server"
+        yield Finding("wal_level", _PROBLEM, f"wal_level is {level}: the log does not carry rows", remedy)
+    if row(connection, "SELECT pg_catalog.pg_is_in_recovery()")[0]:
+        yield Finding("standby", _PROBLEM, "the server is a standby", "point the URL at the primary")
+    yield from _used(connection, "max_replication_slots", "SELECT count(*) FROM pg_catalog.pg_replication_slots")
+    yield from _used(connection, "max_wal_senders", "SELECT count(*) FROM pg_catalog.pg_stat_replication")
+    timeout = row(connection, "SELECT setting::int8 FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'")[0]
+    if 0 < timeout < 3_000:
+        remedy = "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();"
+        yield Finding("wal_sender_timeout", _WARNING, f"wal_sender_timeout is only {timeout} ms", remedy)
+    yield from _limits(connection)
+
+
+def _used(connection: Connection, name: str, count: str) -> Iterator[Finding]:
+    limit, used = int(_setting(connection, name) or 0), int(row(connection, count)[0])
+    if used < limit:
+        yield Finding(name, _OK, f"{used} of {limit} are used")
+        return
+    remedy = f"ALTER SYSTEM SET {name} = {limit + 10}; -- then restart the server"
+    yield Finding(name, _WARNING, f"all {limit} are used, one perhaps by this source", remedy)
+
+
+def _limits(connection: Connection) -> Iterator[Finding]:
+    keep = _setting(connection, "max_slot_wal_keep_size")
+    if keep == "-1":
+        remedy = (
+            "ALTER SYSTEM SET max_slot_wal_keep_size = '100GB'; SELECT pg_reload_conf(); -- less than the free disk"
+        )
+        message = "max_slot_wal_keep_size is unlimited: a source that stands still fills the server's disk (F14)"
+        yield Finding("max_slot_wal_keep_size", _WARNING, message, remedy)
+    else:
+        message = f"a source that falls {keep} behind loses its slot (max_slot_wal_keep_size)"
+        yield Finding("max_slot_wal_keep_size", _OK, message)
+    idle = _setting(connection, "idle_replication_slot_timeout")
+    if idle not in (None, "0", ""):
+        message = f"a source that is stopped for {idle} loses its slot (idle_replication_slot_timeout)"
+        remedy = "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf();"
+        yield Finding("idle_replication_slot_timeout", _WARNING, message, remedy)
+
+
+def _role(connection: Connection) -> Iterator[Finding]:
+    name, superuser, replication, monitor = row(
+        connection,
+        "SELECT rolname::text, rolsuper, rolreplication, pg_catalog.pg_has_role(rolname, 'pg_read_all_stats', 'MEMBER')"
+        " FROM pg_catalog.pg_roles WHERE rolname = current_user",
+    )
+    role = '"' + name.replace('"', '""') + '"'
+    if superuser:
+        message = f"the role {name} is a superuser; LOGIN, REPLICATION and SELECT are enough (F177)"
+        yield Finding("role", _WARNING, message, f"CREATE ROLE {role[:-1]}_cdc\" LOGIN REPLICATION PASSWORD '…';")
+        return
+    if replication:
+        yield Finding("role", _OK, f"the role {name} has REPLICATION and is no superuser")
+    else:
+        yield Finding("role", _PROBLEM, f"the role {name} lacks REPLICATION", f"ALTER ROLE {role} REPLICATION;")
+    if not monitor:
+        message = "other sessions' states are hidden: a restart amid a snapshot waits for every transaction then open"
+        yield Finding("pg_read_all_stats", _WARNING, message, f"GRANT pg_read_all_stats TO {role};")
+
+
+def _slot(connection: Connection, name: str) -> Iterator[Finding]:
+    slot = read_slot(connection, name)
+    if slot is None:
+        yield Finding("slot", _OK, f"the slot {name} does not exist yet; the first start makes it")
+        return
+    try:
+        check_usable(slot, connection.info.dbname)
+    except ConnectError as error:
+        yield _finding(error)
+        return
+    (held,) = row(
+        connection,
+        "SELECT pg_catalog.pg_size_pretty(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn))"
+        " FROM pg_catalog.pg_replication_slots WHERE slot_name = %s",
+        (name,),
+    )
+    state = f"is read by server process {slot.active_pid}" if slot.active_pid else "is not read now"
+    yield Finding("slot", _OK, f"the slot {name} {state} and holds {held} of WAL")
+
+
+def _table(
+    connection: Connection, table: TableId, info: CatalogTable | None, options: TableOptions
+) -> Iterator[Finding]:
+    check = str(table)
+    if info is None:
+        yield Finding(check, _PROBLEM, f"there is no table {table}", "take it out of `tables:`, or create it")
+        return
+    findings = [
+        *_rights(connection, table),
+        *_columns(table, info, options),
+        *_identity(table, info, options),
+        *_row_security(connection, table, info),
+    ]
+    yield from findings or [Finding(check, _OK, "it can be read, and its changes are in the log")]
+
+
+def _rights(connection: Connection, table: TableId) -> Iterator[Finding]:
+    usage, select = row(
+        connection,
+        "SELECT pg_catalog.has_schema_privilege(%s, 'USAGE'), CASE WHEN pg_catalog.has_schema_privilege(%s, 'USAGE')"
+        " THEN pg_catalog.has_table_privilege(%s, 'SELECT') END",
+        (table.schema, table.schema, quoted(table)),
+    )
+    role = '"' + connection.info.user.replace('"', '""') + '"'
+    if not usage:
+        schema = '"' + table.schema.replace('"', '""') + '"'
+        yield Finding(
+            str(table),
+            _PROBLEM,
+            f"no USAGE on the schema {table.schema}",
+            f"GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {quoted(table)} TO {role};",
+        )
+    elif not select:
+        yield Finding(str(table), _PROBLEM, "no SELECT on the table", f"GRANT SELECT ON {quoted(table)} TO {role};")
+
+
+def _columns(table: TableId, info: CatalogTable, options: TableOptions) -> Iterator[Finding]:
+    names = {column.name for column in info.columns}
+    for name in (*(options.columns or ()), *(options.mask or ()), *(options.key or ())):
+        if name not in names:
+            yield Finding(str(table), _PROBLEM, f"it has no column {name!r}", "mend the file")
+
+
+def _identity(table: TableId, info: CatalogTable, options: TableOptions) -> Iterator[Finding]:
+    if options.key and set(options.key) <= {column.name for column in info.columns}:
+        try:
+            catalog_key(info, [column.name for column in info.columns], options.key)
+        except ConnectError as error:
+            yield Finding(str(table), _PROBLEM, error.message, error.hint)
+    if not info.can_change:
+        yield Finding(
+            str(table),
+            _WARNING,
+            "it has no replica identity: its UPDATEs and DELETEs are NOT CAPTURED (F21)",
+            f"ALTER TABLE {quoted(table)} REPLICA IDENTITY FULL;",
+        )
+    elif info.identity_columns is not None:
+        known = TypeOptions()
+        wide = [c.name for c in info.columns if _toastable(c.type_oid, c.typmod, known)]
+        if wide:
+            message = (
+                f"long values of {', '.join(wide[:5])} are left out of UPDATEs that do not change them; "
+                "Connect reads such rows again"
+            )
+            yield Finding(str(table), _OK, message)
+
+
+def _toastable(type_oid: int, typmod: int, options: TypeOptions) -> bool:
+    from connectors.postgres.types import TypeCatalog  # noqa: PLC0415 - only this check needs the built-in types
+
+    return codec(type_oid, typmod, TypeCatalog(), options).toastable
+
+
+def _row_security(connection: Connection, table: TableId, info: CatalogTable) -> Iterator[Finding]:
+    if not info.row_security:
+        return
+    (active,) = row(connection, "SELECT pg_catalog.row_security_active(%s)", (quoted(table),))
+    if active:
+        role = '"' + connection.info.user.replace('"', '""') + '"'
+        yield Finding(
+            str(table),
+            _PROBLEM,
+            "row-level security hides rows from the snapshot that the log shows (F31)",
+            f"ALTER ROLE {role} BYPASSRLS;",
+        )
+
+
+def _publication(
+    connection: Connection, config: PostgresConfig, context: SourceContext, tables: dict[TableId, CatalogTable]
+) -> Iterator[Finding]:
+    main = publication_name(config, context.group, context.connector)
+    if not config.publication.manage:
+        check_publications(connection, main, inserts_publication(main), tables, context.connector)
+        yield Finding("publication", _OK, f"the publication {main} sends every table of the file")
+        return
+    if publication_exists(connection, main):
+        yield Finding(
+            "publication", _OK, f"the publication {main} exists; each start keeps its tables equal to the file's"
+        )
+        return
+    yield from _may_publish(connection, main, tables)
+
+
+def _may_publish(connection: Connection, main: str, tables: dict[TableId, CatalogTable]) -> Iterator[Finding]:
+    create, foreign = row(
+        connection,
+        "SELECT pg_catalog.has_database_privilege(current_database(), 'CREATE'),"
+        " (SELECT count(*) FROM pg_catalog.pg_class WHERE oid = ANY(%s::oid[])"
+        " AND NOT pg_catalog.pg_has_role(relowner, 'USAGE'))",
+        ([info.oid for info in tables.values()],),
+    )
+    if create and not foreign:
+        yield Finding("publication", _OK, f"the first start makes the publication {main}")
+        return
+    what = f"{foreign} of the tables belong to other roles" if foreign else "no CREATE on the database"
+    yield Finding(
+        "publication",
+        _PROBLEM,
+        f"this role cannot make the publication {main}: {what}",
+        "let their owner run, and set `publication: {manage: false}`: "
+        + create_publication_sql(
+            main,
+            [table for table, info in tables.items() if info.can_change],
+            "insert, update, delete, truncate",
+            connection.info.server_version,
+        ),
+    )
+
+
+def remove(config: PostgresConfig, context: SourceContext) -> list[str]:
+    """Drop the slot, and the publications where Connect manages them; one sentence for each thing done.
+
+    Raises:
+        Retriable, Failed: ``slot_busy`` while a worker still reads the slot.
+    """
+    main = publication_name(config, context.group, context.connector)
+    publications = [main, inserts_publication(main)] if config.publication.manage else []
+    with contextlib.closing(connect(config, context.connector)) as connection:
+        try:
+            return drop_all(connection, slot_name(config, context.group, context.connector), publications)
+        except psycopg.Error as error:
+            raise translate(error, f"{context.connector}: remove") from None

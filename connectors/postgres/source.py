@@ -1,0 +1,300 @@
+"""The Postgres source: checks, then the stream of whole transactions (rules S3, S5-S7, S9-S11, S13, S15)."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+
+from connect.api.source import Lag, SourceBatch
+from connect.errors import Retriable
+from connect.schema.model import Field, Kind, Type
+from connectors.postgres.assembler import Assembler
+from connectors.postgres.catalog import read_types, table_by_oid
+from connectors.postgres.config import inserts_publication, publication_name, slot_name
+from connectors.postgres.connection import connect
+from connectors.postgres.errors import translate
+from connectors.postgres.position import PostgresPosition
+from connectors.postgres.relations import Catalog, Relations, catalog_key
+from connectors.postgres.replication import Replication
+from connectors.postgres.server import (
+    check_branch,
+    check_publications,
+    check_ready,
+    check_slot,
+    check_usable,
+    create_slot,
+    ensure_publications,
+    find_tables,
+    read_slot,
+    wait_until_free,
+)
+from connectors.postgres.snapshots import PostgresSnapshots
+from connectors.postgres.spool import TransactionSpool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from connect.api.position import Position, Resume
+    from connect.api.source import SourceContext
+    from connect.schema.model import TableId
+    from connectors.postgres.assembler import Delivery
+    from connectors.postgres.catalog import CatalogTable
+    from connectors.postgres.config import PostgresConfig
+    from connectors.postgres.replication import Identity
+
+MAX_ROWS: Final = 10_000
+MAX_BYTES: Final = 8 * 2**20
+_RETAINED_SECONDS: Final = 5.0
+_TEXT: Final = Type(Kind.STRING)
+_INT64: Final = Type(Kind.INT64)
+
+
+class PostgresSource:
+    """``connect.api.Source``. One thread calls it; the replication thread is its own and joined by ``close``."""
+
+    position = PostgresPosition
+    source_fields = (
+        Field("schema", _TEXT, optional=False),
+        Field("table", _TEXT, optional=False),
+        Field("txId", _INT64),
+        Field("lsn", _INT64),
+        Field("xmin", _INT64),
+        Field("origin", _TEXT),
+        Field("origin_lsn", _INT64),
+    )
+
+    def __init__(self, config: PostgresConfig, context: SourceContext) -> None:
+        self._config = config
+        self._context = context
+        self._slot = slot_name(config, context.group, context.connector)
+        self._main = publication_name(config, context.group, context.connector)
+        self._prefix = f"connect.{context.group}.{context.connector}"
+        self.database = ""  # known once ``open`` connected
+        self._publications: list[str] = []
+        self._resources = contextlib.ExitStack()
+        self._side: psycopg.Connection[Any] | None = None
+        self._replication: Replication | None = None
+        self._assembler: Assembler | None = None
+        self._payloads: Iterator[bytes] = iter(())
+        self._told: PostgresPosition | None = None
+        self._told_at = 0.0
+        self._snapshots_used = False
+        self._retained: tuple[float, int | None] = (0.0, None)
+
+    # Opening: check the source, then stream (invariant 2 did the rest before).
+
+    def open(self, resume: Resume | None) -> PostgresPosition:
+        """Check branch, slot and publications, then stream from the stored position.
+
+        Raises:
+            Retriable: ``source_unreachable``, ``stopping``.
+            Failed: The codes of ``connectors.postgres.failures``; the slot and the position are left as they are.
+        """
+        try:
+            return self._open(resume)
+        except psycopg.Error as error:
+            raise translate(error, f"{self._context.connector}: opening the source") from None
+
+    def _open(self, resume: Resume | None) -> PostgresPosition:
+        connector = self._context.connector
+        side = self._side = self._resources.enter_context(contextlib.closing(connect(self._config, connector)))
+        replication = Replication(self._config, connector)
+        self._resources.callback(replication.close)
+        check_ready(side, connector)
+        self.database = side.info.dbname
+        identity = replication.identify()
+        tables = find_tables(side, self._context.tables, connector)
+        self._check_keys(tables)
+        if resume is not None:
+            stored = self._stored(resume.position)
+            check_branch(identity, stored, replication.timeline_history)
+            check_slot(read_slot(side, self._slot), self._slot, stored, self.database)
+        self._publications = self._ensure_publications(tables)
+        position = self._continued(stored, identity) if resume is not None else self._first(identity)
+        self._start(replication, identity, position, tables)
+        return position
+
+    @property
+    def _connection(self) -> psycopg.Connection[Any]:
+        if self._side is None:
+            raise Retriable(f"{self._context.connector}: the source is not open", code="source_unreachable")
+        return self._side
+
+    def _stored(self, position: Position) -> PostgresPosition:
+        return position if isinstance(position, PostgresPosition) else PostgresPosition.from_json(position.to_json())
+
+    def _continued(self, stored: PostgresPosition, identity: Identity) -> PostgresPosition:
+        return PostgresPosition(
+            stored.system_id,
+            identity.timeline,  # the same branch, seen from the timeline that goes on from it
+            stored.lsn,
+            stored.ordinal,
+            stored.row_lsn,
+            stored.tx_id,
+            stored.ts_usec,
+        )
+
+    def _check_keys(self, tables: Mapping[TableId, CatalogTable]) -> None:
+        for table, info in tables.items():
+            catalog_key(info, [column.name for column in info.columns], self._context.tables[table].key)
+
+    def _ensure_publications(self, tables: Mapping[TableId, CatalogTable]) -> list[str]:
+        # Before the slot: a slot cannot pass a point of the log where its publication did not exist (F20).
+        ensure = ensure_publications if self._config.publication.manage else check_publications
+        return ensure(self._connection, self._main, inserts_publication(self._main), tables, self._context.connector)
+
+    def _first(self, identity: Identity) -> PostgresPosition:
+        """A slot at the head of the log; one of our name without a stored position is from a start that broke off."""
+        slot = read_slot(self._connection, self._slot)
+        if slot is not None:
+            check_usable(slot, self.database)
+            return PostgresPosition(identity.system_id, identity.timeline, slot.confirmed_lsn)
+        with contextlib.closing(connect(self._config, self._context.connector)) as creator:
+            lsn = create_slot(creator, self._connection, self._slot, self._context.say, self._context.stopping)
+        return PostgresPosition(identity.system_id, identity.timeline, lsn)
+
+    def _start(
+        self,
+        replication: Replication,
+        identity: Identity,
+        position: PostgresPosition,
+        tables: Mapping[TableId, CatalogTable],
+    ) -> None:
+        side, config, context = self._connection, self._config, self._context
+        catalog = Catalog(lambda oid: table_by_oid(side, oid), lambda: read_types(side), read_types(side))
+        oids = {info.oid: table for table, info in tables.items()}
+        relations = Relations(context.tables, oids, catalog, config.types)
+        spool = TransactionSpool(context.spool, config.spool.memory, config.spool.max)
+        self._resources.callback(spool.close)
+        self._assembler = Assembler(relations, spool, position, self._prefix)
+        while True:
+            wait_until_free(side, self._slot, context.say, context.stopping)
+            try:
+                replication.start(
+                    self._slot,
+                    self._publications,
+                    position.lsn,
+                    identity.wal_end,
+                    streaming=config.streaming == "on",
+                )
+                break
+            except Retriable as error:
+                if error.code != "slot_busy":
+                    raise
+        self._replication = replication
+        self._told, self._told_at = position, time.monotonic()
+
+    # Streaming.
+
+    def read(self, timeout: float) -> SourceBatch | None:
+        """Whole transactions up to a bound in rows and bytes; a bigger transaction in parts (rule S4).
+
+        Raises:
+            Retriable: The link broke.
+            Failed: The log cannot be continued (rule S13).
+        """
+        try:
+            return self._read(timeout)
+        except psycopg.Error as error:
+            raise translate(error, f"{self._context.connector}: reading the stream") from None
+
+    def _read(self, timeout: float) -> SourceBatch | None:
+        replication, assembler = self._running()
+        deadline = time.monotonic() + timeout
+        while True:
+            self._assemble(assembler)
+            full = assembler.rows >= MAX_ROWS or assembler.size >= MAX_BYTES
+            if full:
+                return self._batch(assembler.take(split=not assembler.whole))
+            due = self._progress_due(assembler)
+            wait = 0.0 if assembler.whole or due else max(0.0, deadline - time.monotonic())
+            burst = replication.take(wait)
+            if burst is not None:
+                self._payloads = iter(burst)
+            elif assembler.whole or due:
+                return self._batch(assembler.take())
+            elif wait == 0.0 or time.monotonic() >= deadline:
+                return None
+
+    def _running(self) -> tuple[Replication, Assembler]:
+        if self._replication is None or self._assembler is None:
+            raise Retriable(f"{self._context.connector}: the source is not open", code="source_unreachable")
+        return self._replication, self._assembler
+
+    def _assemble(self, assembler: Assembler) -> None:
+        """Feed what was received until the batch is full or nothing is left."""
+        while assembler.rows < MAX_ROWS and assembler.size < MAX_BYTES:
+            if assembler.replaying:
+                assembler.replay(MAX_ROWS, MAX_BYTES)
+                continue
+            payload = next(self._payloads, None)
+            if payload is None:
+                return
+            assembler.feed(payload)
+
+    def _progress_due(self, assembler: Assembler) -> bool:
+        """Whether progress without rows is told: at once after a mark of ours, else at the heartbeat's period (F15)."""
+        if self._told is None or not assembler.position.is_after(self._told):
+            return False
+        if assembler.marked or (self._snapshots_used and self._connection.info.server_version < 140_000):
+            return True
+        return time.monotonic() - self._told_at >= self._config.heartbeat / 1000
+
+    def _batch(self, delivery: Delivery) -> SourceBatch:
+        self._told, self._told_at = delivery.position, time.monotonic()
+        return SourceBatch(delivery.events, delivery.position, delivery.boundary, {})
+
+    def acknowledge(self, position: Position) -> None:
+        """``position`` is durable in Kafka: its boundary may be confirmed to the server (rule S5)."""
+        replication, _ = self._running()
+        if isinstance(position, PostgresPosition):
+            replication.acknowledge(position.lsn)  # inside a transaction too this is the boundary before it
+
+    @property
+    def skipped(self) -> int:
+        """Rows dropped because they were delivered before this start (rule S11)."""
+        return self._assembler.skipped if self._assembler is not None else 0
+
+    def lag(self) -> Lag:
+        """Bytes between the acknowledged position and the log's end as last heard; WAL held, at most 5 s old."""
+        if self._replication is None:
+            return Lag()
+        gate = self._replication.gate
+        behind = max(0, gate.seen_lsn - gate.acknowledged_lsn)
+        return Lag(bytes=behind, seconds=None, retained_bytes=self._retained_bytes())
+
+    def _retained_bytes(self) -> int | None:
+        asked_at, held = self._retained
+        if time.monotonic() - asked_at < _RETAINED_SECONDS:
+            return held
+        query = (
+            "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::int8"
+            " FROM pg_catalog.pg_replication_slots WHERE slot_name = %s"
+        )
+        try:
+            found = self._connection.execute(query, (self._slot,)).fetchone()
+        except psycopg.Error as error:
+            raise translate(error, f"{self._context.connector}: asking for the WAL held") from None
+        self._retained = (time.monotonic(), found[0] if found else None)
+        return self._retained[1]
+
+    def snapshots(self) -> PostgresSnapshots:
+        """A reader of table contents over a connection of its own."""
+        self._snapshots_used = True
+        return PostgresSnapshots(
+            self._config,
+            self._context.connector,
+            self._prefix,
+            self._context.tables,
+            self._publications,
+            self._context.say,
+            self._context.stopping,
+        )
+
+    def close(self) -> None:
+        """End the stream and the connections. Idempotent."""
+        self._replication = None
+        self._resources.close()
