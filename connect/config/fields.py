@@ -147,9 +147,16 @@ class Changes(StrEnum):
     IDENTITY = "identity"  # refused, because what is there would no longer fit
 
 
-def option(default: Any, doc: str, *, changes: Changes = Changes.LIVE) -> Any:
-    """A field of a ``Model`` with what the generated reference says of it; ``...`` as default makes it required."""
+def option(default: Any, doc: str, *, changes: Changes = Changes.LIVE, alias: str | None = None) -> Any:
+    """A field of a ``Model`` with what the generated reference says of it.
+
+    Args:
+        default: ``...`` makes it required.
+        doc: What it does, for operators.
+        changes: What a change of it acts on.
+        alias: Its name in the file, where Python does not allow it.
+    """
     extra: dict[str, Any] = {"changes": changes.value}
     if isinstance(default, dict | list):
         return Field(default_factory=default.copy, description=doc, json_schema_extra=extra)
-    return Field(default, description=doc, json_schema_extra=extra)
+    return Field(default, alias=alias, description=doc, json_schema_extra=extra)

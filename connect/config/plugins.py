@@ -64,6 +64,6 @@ def _import(point: EntryPoint) -> Plugin:
         message = f"the plugin {point.name} ({point.value}) does not load: {type(error).__name__}: {error}"
         raise Failed("plugin_broken", message, hint="install what it misses, or a version that fits") from None
     if not isinstance(plugin, Plugin):
-        message = f"the entry point {point.name} ({point.value}) is a {type(plugin).__name__}, not a Plugin"
+        message = f"the entry point {point.name} ({point.value}) is of type {type(plugin).__name__}, not a Plugin"
         raise Failed("plugin_broken", message, hint="its package is at fault: report it there")
     return plugin

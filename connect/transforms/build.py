@@ -5,20 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connect.api.tables import View
+from connect.errors import Failed, Problem
 from connect.transforms.catalog import BUILTIN
 from connect.transforms.facts import Facts
 from connect.transforms.mask import Masks, mask
 from connect.transforms.pipeline import Chain, SinkPipeline, SourcePipeline
 from connect.transforms.projection import Fields, keep
+from connect.transforms.python import Call, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from connect.api.tables import TableOptions
     from connect.api.transform import Transform
-    from connect.config.models import SinkConfig, SourceConfig, TransformConfig
+    from connect.config.models import Config, SinkConfig, SourceConfig, TransformConfig
     from connect.config.topics import TargetOptions
     from connect.schema.model import TableId
+
+
+def check_functions(config: Config) -> list[Problem]:
+    """A problem for each Python function of the file that cannot be imported."""
+    problems = []
+    entries: list[SourceConfig | SinkConfig] = [*config.sources.values(), *config.sinks.values()]
+    for entry in entries:
+        for item in entry.transforms:
+            if isinstance(item.options, Call):
+                try:
+                    load(item.options.call, entry.folder)
+                except Failed as error:
+                    problems.append(Problem(item.where, error.message, error.hint))
+    return problems
 
 
 def source_pipeline(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from connect.config.fields import Changes, Model, option
 from connect.errors import Failed
@@ -27,7 +27,7 @@ class Condition(Model):
     """Options of ``filter``: one column and one test. NULL is a value like any other: ``not_in`` lets it pass."""
 
     column: str = option(..., "The column that is looked at.", changes=Changes.NEW_RECORDS)
-    in_: list[Any] | None = Field(None, alias="in", description="Rows with one of these values pass.")
+    in_: list[Any] | None = option(None, "Rows with one of these values pass.", changes=Changes.NEW_RECORDS, alias="in")
     not_in: list[Any] | None = option(None, "Rows with none of these values pass.", changes=Changes.NEW_RECORDS)
     equals: Any = option(None, "Rows with this value pass.", changes=Changes.NEW_RECORDS)
     is_null: bool | None = option(
