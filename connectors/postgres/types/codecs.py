@@ -28,13 +28,15 @@ class ColumnCodec:
             ``unrepresentable: null``. Raises ``Failed`` (``unrepresentable_value``, ``undecodable_value``); ``int``,
             ``float`` and ``text`` raise ValueError for what is no number or no UTF-8.
         toastable: Whether an UPDATE can leave the value out as unchanged (F22).
-        blank_padded: The length to which ``char(n)`` pads, else 0.
+        base_oid: The type under all domains; 0 for one that nobody knows.
+        typmod: The typmod that holds for it.
     """
 
     type: Type
     decode: Decode
     toastable: bool
-    blank_padded: int = 0
+    base_oid: int = 0
+    typmod: int = -1
 
 
 def codec(type_oid: int, typmod: int, catalog: TypeCatalog, options: TypeOptions) -> ColumnCodec:
@@ -52,20 +54,19 @@ def codec(type_oid: int, typmod: int, catalog: TypeCatalog, options: TypeOptions
     if info is None:
         return ColumnCodec(_TEXT, text, toastable=True)
     if info.element_oid:
-        return _array(info, typmod, catalog, options)
-    column_type, decode = _scalar(info, typmod, options)
-    padded = typmod - 4 if info.oid == _BPCHAR and typmod > 4 else 0
-    return ColumnCodec(column_type, decode, info.toastable, padded)
+        column_type, decode = _array(info, typmod, catalog, options)
+    else:
+        column_type, decode = _scalar(info, typmod, options)
+    return ColumnCodec(column_type, decode, info.toastable, info.oid, typmod)
 
 
-def _array(info: TypeInfo, typmod: int, catalog: TypeCatalog, options: TypeOptions) -> ColumnCodec:
+def _array(info: TypeInfo, typmod: int, catalog: TypeCatalog, options: TypeOptions) -> tuple[Type, Decode]:
     if options.arrays == "text":
-        return ColumnCodec(_TEXT, text, info.toastable)
+        return _TEXT, text
     element = codec(info.element_oid, typmod, catalog, options)
     element_info = catalog.get(info.element_oid)
     delimiter = element_info.delimiter if element_info else ","
-    decode = arrays.array(delimiter, element.decode, options)
-    return ColumnCodec(Type(Kind.ARRAY, items=element.type), decode, info.toastable)
+    return Type(Kind.ARRAY, items=element.type), arrays.array(delimiter, element.decode, options)
 
 
 def _scalar(info: TypeInfo, typmod: int, options: TypeOptions) -> tuple[Type, Decode]:
@@ -83,7 +84,6 @@ def _scalar(info: TypeInfo, typmod: int, options: TypeOptions) -> tuple[Type, De
     return _TEXT, text
 
 
-_BPCHAR: Final = 1042
 _TEXT: Final = Type(Kind.STRING)
 
 

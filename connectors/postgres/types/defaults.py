@@ -19,6 +19,9 @@ _QUOTED: Final = re.compile(rf"'((?:[^']|'')*)'(?:{_TYPE_NAME})?")
 _NUMBER: Final = re.compile(rf"\(?(-?\d+(?:\.\d+)?)\)?(?:{_TYPE_NAME})?")
 _BITS: Final = re.compile(rf"B'([01]*)'(?:{_TYPE_NAME})?")
 _NULL: Final = re.compile(rf"NULL(?:{_TYPE_NAME})?")
+_BPCHAR, _MONEY = 1042, 790
+_TEMPORAL: Final = frozenset((1083, 1114, 1184, 1186, 1266))
+_DIGITS: Final = 0xFFFF  # of a typmod: fraction digits; all ones where there is no limit
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -39,18 +42,29 @@ def constant_default(expression: str | None, codec: ColumnCodec) -> object:
         return None
     if codec.type.kind is Kind.BOOLEAN and expression in _BOOLEANS:
         return _BOOLEANS[expression]
+    if codec.base_oid == _MONEY and not expression.endswith("::money"):
+        return NO_DEFAULT  # a number's digits are no minor units
     literal = _literal(expression)
     return NO_DEFAULT if literal is None else _decoded(literal, codec)
 
 
 def _decoded(literal: str, codec: ColumnCodec) -> object:
+    if codec.base_oid == _BPCHAR:
+        literal = literal.ljust(codec.typmod - 4)
+    elif codec.base_oid in _TEMPORAL and 0 <= codec.typmod & _DIGITS < len(_fraction(literal)):
+        return NO_DEFAULT  # the server rounds it on insert
     try:
-        value = codec.decode(literal.ljust(codec.blank_padded).encode())
+        value = codec.decode(literal.encode())
     except (Failed, ValueError):
         return NO_DEFAULT
     if isinstance(value, Decimal):
         return to_scale(value, codec.type)
     return NO_DEFAULT if value is None else value
+
+
+def _fraction(literal: str) -> str:
+    found = re.search(r"\.(\d+)", literal)
+    return found[1] if found else ""
 
 
 def _literal(expression: str) -> str | None:

@@ -27,6 +27,7 @@ def default(oid, expression, typmod=-1):
         (1700, 655366, "0", Decimal("0.00")),
         (1700, 655366, "1.005", Decimal("1.01")),
         (1700, -1, "'1.10'::numeric", Decimal("1.1")),
+        (790, -1, "'$1,234.50'::money", Decimal("1234.50")),
         (16, -1, "true", True),
         (16, -1, "false", False),
         (25, -1, "'abc'::text", "abc"),
@@ -81,3 +82,11 @@ def test_F107_a_constant_default_is_a_value_of_its_type(oid, typmod, expression,
 )
 def test_F107_what_is_no_constant_of_the_columns_type_is_left_out(oid, expression):
     assert default(oid, expression) is NO_DEFAULT
+
+
+@pytest.mark.parametrize(
+    ("oid", "typmod", "expression"),
+    [(790, -1, "1234.5"), (1083, 0, "'12:00:00.7'::time without time zone"), (1114, 2, "'2020-01-01 00:00:00.125'")],
+)
+def test_F107_what_the_server_rounds_or_converts_on_insert_is_left_out(oid, typmod, expression):
+    assert default(oid, expression, typmod) is NO_DEFAULT
