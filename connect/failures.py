@@ -77,9 +77,24 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Free space there, or point CONNECT_HOME at a larger disk and start the worker again.",
     ),
     "spool_full": Explanation(
-        "One transaction of the source is larger than the space that the worker may use for it.",
+        "A transaction that was still open at the source outgrew the space that the spool may use.",
         _SOURCE_WAITS,
-        "Give the folder of the worker's files more space or raise the source's spool limit, then start again.",
+        "Raise the source's limit of the spool as the message says, and start the worker again.",
+    ),
+    "spool_unusable": Explanation(
+        "The folder for transactions too big to hold in memory cannot be read or written, or a file in it was cut.",
+        _SOURCE_WAITS,
+        "Make the folder writable for the user who runs the worker, let nothing else clean it, and start again.",
+    ),
+    "tables": Explanation(
+        "The tables that the file names do not fit the tables that the server has.",
+        _NOT_STARTED,
+        "Mend what the message lists; connect plan FILE shows the tables found and what becomes of them.",
+    ),
+    "code_unknown": Explanation(
+        "There is no such code in this version, nor in an installed plugin.",
+        "Nothing is lost.",
+        "connect explain lists every code.",
     ),
     "record": Explanation(
         "One record cannot be written, and the sink has no dead-letter topic to put it into.",
@@ -148,105 +163,6 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Add to the file: mask_key: ${file:/run/secrets/mask_key}.",
     ),
     # The source and its log
-    "source_unreachable": Explanation(
-        "The source's server does not answer, or the connection broke.",
-        _RETRIES,
-        "Check that it runs and that this machine reaches it: connect doctor FILE.",
-    ),
-    "source_error": Explanation(
-        "The source's server refused a statement in a way that no retry can mend.",
-        _SOURCE_WAITS,
-        "Read the server's log for the SQLSTATE in the message; run connect doctor FILE.",
-    ),
-    "password": Explanation(
-        "The server refused the user name or the password.",
-        _WAITS,
-        "Correct the secret that the file names; it is read again when the worker starts.",
-    ),
-    "permission": Explanation(
-        "A right is missing, or was withdrawn while the connector ran.",
-        _WAITS,
-        "Run the GRANT or ALTER ROLE in the message, or the ones that connect doctor FILE prints, then start again.",
-    ),
-    "tls": Explanation(
-        "The encrypted connection could not be made: the certificate or its name does not fit, or TLS is not offered.",
-        _WAITS,
-        "Set sslmode and sslrootcert in the URL to the authority that signed the server's certificate.",
-    ),
-    "database_missing": Explanation(
-        "The database that the URL names does not exist on this server.",
-        _WAITS,
-        "Correct the URL: psql -l lists the databases.",
-    ),
-    "wal_level": Explanation(
-        "The server's wal_level is not logical, so its log does not carry rows.",
-        _NOT_STARTED,
-        "ALTER SYSTEM SET wal_level = logical; then restart the server.",
-    ),
-    "query_budget": Explanation(
-        "A query of the snapshot took longer than snapshot.max_query allows.",
-        "Nothing is lost: the part is read again in smaller pieces.",
-        "Nothing, or raise snapshot.max_query; an index that fits the table's key makes such queries short.",
-    ),
-    "gap": Explanation(
-        "The slot starts after the stored position: log in between is gone, as when a slot was dropped and made anew.",
-        "Changes between the stored position and the slot are lost to this connector; nothing wrong was published.",
-        "Find out who dropped the slot; then connect remove SOURCE and start the worker again: the tables are "
-        "read anew.",
-    ),
-    "slot_lost": Explanation(
-        "The server invalidated the replication slot, because it held back more log or was idle longer than allowed.",
-        "Changes after the stored position may be gone from the server; nothing wrong was published.",
-        "Raise max_slot_wal_keep_size (and idle_replication_slot_timeout), then connect remove SOURCE and start "
-        "the worker again: the tables are read anew.",
-    ),
-    "slot_missing": Explanation(
-        "There is a stored position, but the replication slot that belongs to it does not exist.",
-        "Changes since the slot was dropped are lost to this connector; nothing wrong was published.",
-        "Find out who dropped it (a failover without slot synchronisation does); then connect remove SOURCE and start "
-        "the worker again: the tables are read anew.",
-    ),
-    "slot_busy": Explanation(
-        "Another process reads the replication slot, and one slot has one reader.",
-        _SOURCE_WAITS,
-        "SELECT slot_name, active_pid FROM pg_replication_slots; stop that reader, or give one source another slot:.",
-    ),
-    "no_free_slot": Explanation(
-        "The server has no replication slot or WAL sender left to give.",
-        _NOT_STARTED,
-        "Drop slots that nobody reads, or raise max_replication_slots and max_wal_senders and restart the server.",
-    ),
-    "slot_foreign": Explanation(
-        "A slot of this name exists and was not made by this connector.",
-        _NOT_STARTED,
-        "Give the source another slot:, or drop the old one: SELECT pg_drop_replication_slot('NAME');.",
-    ),
-    "wrong_branch": Explanation(
-        "The server's history branched off before the stored position: a failover or a restore went back in time.",
-        "What was published after the branch does not exist on this server; nothing more was published.",
-        "Point the URL at the server with the stored history; or, if this one is right, start under a new name, which "
-        "takes a new snapshot.",
-    ),
-    "other_system": Explanation(
-        "The URL leads to another database system than the one that the stored position describes.",
-        "Nothing is lost: nothing was read from the new one.",
-        "Correct the URL; for a new database, give the source a new name.",
-    ),
-    "publication_missing": Explanation(
-        "The publication is missing, or was created after the slot's position: the stream cannot pass that point.",
-        "Nothing wrong was published; what changed while it was missing cannot be read from this slot any more.",
-        "connect remove SOURCE, then start the worker again: the tables are read anew.",
-    ),
-    "not_published": Explanation(
-        "A captured table is not part of the publication that the file says not to manage.",
-        "Changes of this table are not captured.",
-        "ALTER PUBLICATION name ADD TABLE schema.table; or set publication.manage: true.",
-    ),
-    "replay_mismatch": Explanation(
-        "After a restart the log did not bring back what had been delivered before, at the same position.",
-        _SOURCE_WAITS,
-        "Check that the server is the same and was not restored; report it, with the message.",
-    ),
     "offset_format": Explanation(
         "The stored position cannot be read: it is damaged, or a newer version of Connect wrote it.",
         "Nothing is lost: it is not taken for a first start.",
@@ -273,16 +189,6 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Leave the column out with columns:, mask it, or choose the option that the message names.",
     ),
     # Tables and keys
-    "table_missing": Explanation(
-        "A table that the file names does not exist, or the role may not see it.",
-        _NOT_STARTED,
-        "Correct the name (connect plan FILE lists what is found), or GRANT USAGE ON SCHEMA and SELECT ON TABLE.",
-    ),
-    "column_missing": Explanation(
-        "A column that the file names does not exist in the table.",
-        _WAITS,
-        "Correct the file, or bring the column back; connect plan FILE lists the columns.",
-    ),
     "no_key": Explanation(
         "The table has no primary key, and a state topic needs one to keep the latest row of each key.",
         _NOT_STARTED,
@@ -293,40 +199,25 @@ FAILURES: Final[dict[str, Explanation]] = {
         _WAITS,
         "Choose key columns that are NOT NULL and in the replica identity.",
     ),
-    "key_outside_identity": Explanation(
-        "A column of the topic's key is not in the table's replica identity, so the log does not name the changed row.",
-        _NOT_STARTED,
-        "ALTER TABLE schema.table REPLICA IDENTITY FULL; or REPLICA IDENTITY USING INDEX over these columns.",
-    ),
     "key_changed": Explanation(
         "The table's key is no longer the one that its topic was made with.",
         "Nothing is lost: rows under the new key were not published.",
         "Set key: to the old columns, or route the table to a new topic, which takes a new snapshot.",
+    ),
+    "columns_added": Explanation(
+        "A column was added to a table, and the file says new_columns: fail.",
+        _SOURCE_WAITS,
+        "Write new_columns: publish or hold, or name the wanted columns under columns:, and start the worker again.",
     ),
     "keyless_too_big": Explanation(
         "A table without a key is read in one Kafka transaction, and this one is too big for the broker's time limit.",
         _NOT_STARTED,
         "Add a primary key, set snapshot: {mode: never} for it, or raise transaction.max.timeout.ms of the brokers.",
     ),
-    "new_column": Explanation(
-        "A column was added to a table, and the file says new_columns: fail.",
-        _SOURCE_WAITS,
-        "Write new_columns: publish or hold, or name the wanted columns under columns:, and start the worker again.",
-    ),
-    "not_captured": Explanation(
-        "The log carries no UPDATE and DELETE of this table, since it has no replica identity.",
-        "Its UPDATEs and DELETEs are not captured; its INSERTs are.",
-        "ALTER TABLE schema.table REPLICA IDENTITY FULL; or add a primary key.",
-    ),
     "name_collision": Explanation(
         "Two columns or tables have names that become the same name in the schema.",
         _WAITS,
         "Rename one of them with a rename transform, or leave one out with columns: or exclude:.",
-    ),
-    "field_name": Explanation(
-        "A column's name cannot be a field's name in the target.",
-        _SINK_WAITS,
-        "Rename it with a rename transform.",
     ),
     # Kafka
     "kafka_unreachable": Explanation(
@@ -360,11 +251,6 @@ FAILURES: Final[dict[str, Explanation]] = {
         "kafka-configs.sh --alter --topic NAME --add-config max.message.bytes=BYTES; and message.max.bytes of the "
         "broker.",
     ),
-    "transaction_timeout": Explanation(
-        "A transaction took longer than the broker allows and was aborted.",
-        _RETRIES,
-        "Raise transaction.max.timeout.ms of the brokers, or look for what makes them slow.",
-    ),
     "topic_missing": Explanation(
         "A topic that the stored position describes does not exist any more.",
         "What was in it is gone from Kafka, unless it is restored.",
@@ -384,6 +270,19 @@ FAILURES: Final[dict[str, Explanation]] = {
         "A topic has another number of partitions than the file says, and keys would move between partitions.",
         "Nothing is lost: nothing was written to it.",
         "Write the topic's number under partitions:, or route the table to a new topic.",
+    ),
+    "gap": Explanation(
+        "What comes after the stored position is gone: a topic's records expired, or a source's log was removed, "
+        "before they were read.",
+        "What was in between is lost to this connector; nothing wrong was written.",
+        "For a sink, connect rebuild SINK (worker stopped) reads its topics anew; for a source, connect remove SOURCE "
+        "and a new start read its tables anew.",
+    ),
+    "offset_out_of_range": Explanation(
+        "The next record that the sink needs is not in its topic: it was removed, or the topic lost its end.",
+        "The records in between are gone from Kafka; the target was not changed.",
+        "Look for retention, kafka-delete-records.sh or an unclean leader election; then connect rebuild SINK (worker "
+        "stopped).",
     ),
     "topic_collision": Explanation(
         "Two tables would be written to one topic.",
@@ -492,30 +391,60 @@ FAILURES: Final[dict[str, Explanation]] = {
         _NOT_STARTED,
         "Give each its own table or index under topics:; connect plan FILE shows them.",
     ),
-    "target_denied": Explanation(
-        "The target refused the credentials, or they lack a right.",
-        _SINK_WAITS,
-        "Correct the secret that the file names, or run what connect doctor FILE prints.",
-    ),
     "target_refused": Explanation(
         "The target refused a statement or request in a way that no retry can mend.",
         _SINK_WAITS,
         "Read its reason in the message, and its log.",
     ),
-    "target_busy": Explanation(
-        "The target kept asking for patience through all retries.",
+    "target_conflict": Explanation(
+        "Another program holds locks on the sink's tables for too long, or a deadlock was broken at our cost.",
         _RETRIES,
-        "Wait, or give it more capacity.",
+        "SELECT pid, query FROM pg_stat_activity WHERE wait_event_type = 'Lock'; shows who waits and for whom.",
     ),
-    "target_blocked": Explanation(
-        "The target takes no writes at present: a full disk or a read-only setting.",
+    "target_read_only": Explanation(
+        "The target database takes no writes: it is a standby, or was set to read only.",
+        _RETRIES,
+        "Point url: at the primary, or ALTER DATABASE name SET default_transaction_read_only = off;.",
+    ),
+    "target_credentials": Explanation(
+        "The target refused the user name or the password.",
         _SINK_WAITS,
-        "Free space and lift the block, then start the worker again.",
+        "Correct the secret that the file names and start the worker again.",
     ),
-    "data_stream": Explanation(
-        "The wanted index name belongs to a data stream, which takes no updates and deletes.",
+    "target_permission": Explanation(
+        "The sink's user lacks a right in the target.",
+        _SINK_WAITS,
+        "Run the GRANT of the message; connect doctor FILE prints what else is missing.",
+    ),
+    "target_database": Explanation(
+        "The database that the sink's url: names does not exist.",
+        _SINK_WAITS,
+        "Correct the URL, or CREATE DATABASE it.",
+    ),
+    "target_url": Explanation(
+        "The sink's url: is no address of a database.",
+        _NOT_STARTED,
+        "Write for example postgresql://user@host:5432/database.",
+    ),
+    "target_schema": Explanation(
+        "The schema that the sink should write to does not exist.",
+        _SINK_WAITS,
+        "CREATE SCHEMA it, set schema: of the sink, or ALTER ROLE name SET search_path.",
+    ),
+    "target_kind": Explanation(
+        "What has the wanted name in the target is no table that can be written: a view, for example.",
         "Nothing is lost: it was not touched.",
-        "Choose another index: under topics: or defaults:.",
+        "Write another table: for the topic.",
+    ),
+    "name_too_long": Explanation(
+        "A table or a column would have a name that is empty or longer than the target allows.",
+        _SINK_WAITS,
+        "Give the topic a table: of its own, or rename the column with a rename transform.",
+    ),
+    "position_changed": Explanation(
+        "Somebody changed the sink's stored position in the target while it ran.",
+        "Nothing is lost by the sink: it wrote nothing on top of it.",
+        "Find out who wrote to connect_positions, then start the worker again; if in doubt, connect rebuild SINK.",
     ),
     # The local stack
     "local_download_failed": Explanation(
@@ -572,5 +501,20 @@ FAILURES: Final[dict[str, Explanation]] = {
         "The wanted version of a server is not on this machine and cannot be downloaded.",
         "Nothing is lost.",
         "Install it, or leave the version out.",
+    ),
+    "local_unknown_server": Explanation(
+        "The local stack has no server of this name.",
+        "Nothing is lost.",
+        "Use one of the names that connect local up --help lists.",
+    ),
+    "extra_missing": Explanation(
+        "The demonstration needs packages that the base installation does not have.",
+        "Nothing is lost.",
+        'Run: pip install "connect-cdc[local]".',
+    ),
+    "demo_worker": Explanation(
+        "The worker of the demonstration ended by itself, or did not catch up in time.",
+        "Nothing of yours: the demonstration has databases of its own.",
+        "Read the log that the message names; a machine with too little memory is the usual cause.",
     ),
 }
