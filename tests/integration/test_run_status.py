@@ -29,6 +29,13 @@ sinks:
 SINK = """  {name}: {{plugin: elasticsearch, url: "http://127.0.0.1:1", username: u, password: "${{env:I_SECRET}}",
     topics: [{name}.public.*]}}
 """
+SOURCE = """
+sources:
+  shop:
+    plugin: postgres
+    url: "postgresql://cdc:${env:I_SECRET}@127.0.0.1:1/shop"
+    tables: [public.orders]
+"""
 
 
 @pytest.fixture
@@ -49,11 +56,11 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 class Run:
     """``connect run`` as a process, with the events that it printed."""
 
-    def __init__(self, file: Path, environment: dict[str, str], *options: str) -> None:
+    def __init__(self, file: Path, environment: dict[str, str], *options: str, cli: Path = CLI) -> None:
         self.errors = file.with_suffix(".err")
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, str(CLI), "run", str(file), *options],
+                [sys.executable, str(cli), "run", str(file), *options],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -90,8 +97,8 @@ class Run:
 def run(environment: dict[str, str]) -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
-    def start(file: Path, *options: str) -> Run:
-        runs.append(Run(file, environment, *options))
+    def start(file: Path, *options: str, cli: Path = CLI) -> Run:
+        runs.append(Run(file, environment, *options, cli=cli))
         return runs[-1]
 
     yield start
@@ -213,6 +220,18 @@ def test_F162_a_worker_is_not_opened_to_the_network(write, run) -> None:
 
     assert worker.process.wait(30) == 2
     assert "can be reached by other machines" in worker.errors.read_text()
+
+
+def test_an_unreachable_server_is_retried_and_is_no_end(write, run) -> None:
+    file = write("steady")
+    file.write_text(file.read_text().partition("sinks:")[0] + SOURCE)
+    worker = run(file, "--json", cli=Path(sys.executable).with_name("connect"))
+
+    waiting = worker.event("state", state="RETRYING")
+
+    assert (waiting["connector"], waiting["code"]) == ("shop", "source_unreachable")
+    assert worker.stop() == 0
+    assert SECRET not in "".join(worker.lines) + worker.errors.read_text()
 
 
 def test_F160_a_secret_shows_nowhere(write, run, status) -> None:
