@@ -27,10 +27,14 @@ COMMANDS: Final = {
     "run": Lazy("connect.cli.run:run", "Run every connector of the files until Ctrl-C."),
     "status": Lazy("connect.cli.status:status", "Show where every table is, and how far behind."),
     "validate": Lazy("connect.cli.validate:validate", "Check the files, without a server."),
+    "plan": Lazy("connect.cli.plan:plan", "Show what a run would make: topics, keys, schemas, targets."),
+    "doctor": Lazy("connect.cli.doctor:doctor", "Ask every server: settings, rights, slots, disks, limits."),
+    "topic": Lazy("connect.cli.topic:app", "Look into topics: decoded records."),
     "plugins": Lazy("connect.cli.plugins:plugins", "List the installed plugins and their options."),
     "explain": Lazy(
         "connect.cli.explain:explain", "Say what a code means: what happened, is anything lost, what to do."
     ),
+    "demo": Lazy("connect.cli.demo:demo", "See it work: a legacy shop becomes topics, tables and an index."),
     "local": Lazy("connect.cli.local:app", "Real servers to try things on, without Docker."),
 }
 

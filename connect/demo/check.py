@@ -139,17 +139,24 @@ def compare_rows(
     result.differing += max((here - there).total(), (there - here).total())
 
 
-def _columns(source: psycopg.Connection[Any], table: str) -> list[str]:
+def _columns(source: psycopg.Connection[Any], table: str) -> list[tuple[str, bool]]:
+    """Names in table order, and whether the column is a numeric of any scale."""
     query = (
-        "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
-        " ORDER BY ordinal_position"
+        "SELECT column_name, data_type = 'numeric' AND numeric_scale IS NULL FROM information_schema.columns"
+        " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
     )
-    return [name for (name,) in source.execute(query, table.split("."))]
+    return list(source.execute(query, table.split(".")))
 
 
 def _rows(
-    connection: psycopg.Connection[Any], table: sql.Composable, columns: Sequence[str]
+    connection: psycopg.Connection[Any], table: sql.Composable, columns: Sequence[tuple[str, bool]]
 ) -> Iterator[tuple[Any, ...]]:
-    fields = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(column)) for column in columns)
+    fields = sql.SQL(", ").join(_text(sql.Identifier(name), any_scale=any_scale) for name, any_scale in columns)
     with connection.cursor() as cursor:
         yield from cursor.execute(sql.SQL("SELECT {} FROM {}").format(fields, table))
+
+
+def _text(column: sql.Identifier, *, any_scale: bool) -> sql.Composable:
+    """As the server prints the value, which a cast to text does not for every type; 1.50 and 1.5 are one number."""
+    value = sql.SQL("trim_scale({})").format(column) if any_scale else column
+    return sql.SQL("CASE WHEN {} IS NOT NULL THEN format('%s', {}) END").format(column, value)

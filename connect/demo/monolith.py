@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Change = tuple[str, list[Any], int, str]
 
 _LEDGER: Final = "INSERT INTO ledger.changes (table_name, key, n, op) VALUES (%s, %s, %s, %s)"
-_PAUSE_SECONDS: Final = 0.004
+_PAUSE_SECONDS: Final = 0.01
 
 
 class Writer:

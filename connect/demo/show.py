@@ -25,7 +25,8 @@ class Show:
 
     def __init__(self, console: Console | None = None) -> None:
         """``console``: where to; standard output by default."""
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        terminal = Console(highlight=False, soft_wrap=True)
+        self.console = console or (terminal if terminal.is_terminal else Console(highlight=False, width=120))
         self._started = time.monotonic()
 
     @property
@@ -78,7 +79,7 @@ def result_table(result: Result, kills: int, seconds: float) -> Table:
     """What a person wants to see at the end."""
     table = Table(title="What became of every change and every row", title_justify="left")
     for name in ("table", "changes made", "in topics", "rows in source", "in SQL", "in index", "differing"):
-        table.add_column(name, justify="left" if name == "table" else "right")
+        table.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
     for name, row in result.tables.items():
         index = "" if row.index_rows is None else f"{row.index_rows:,}"
         table.add_row(
