@@ -182,8 +182,10 @@ class BulkWriter:
             if not again:
                 return outcome
             pack = again
-        message = f"{len(pack)} documents were refused {self._config.retries + 1} times by an overloaded cluster"
-        raise Retriable(message, code="target_busy", hint="The cluster is overloaded; lower `in_flight` eases it.")
+        largest = max(len(packed.lines) for packed in pack)
+        times = self._config.retries + 1
+        message = f"{len(pack)} documents, the largest of {largest} bytes, were refused {times} times by a busy cluster"
+        raise Retriable(message, code="target_busy", hint="A lower `in_flight` eases the load.")
 
     def _post(self, pack: Sequence[Packed]) -> Answer:
         body = b"".join(packed.lines for packed in pack)

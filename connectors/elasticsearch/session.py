@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from connect.api import Failure, WriteResult
 from connect.record import Op
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from connect.api import SinkContext, TopicPartition
     from connect.record import SinkRecord
     from connectors.elasticsearch.config import ElasticsearchConfig
-
-_COUNT_EVERY: Final = 1.0  # seconds between counts of incomplete documents while there are any
-_SEEN_EVERY_MS: Final = 30_000  # how often standing still is stored, so that the time away is known (rule T1)
 
 
 class Segment(NamedTuple):
@@ -66,7 +62,6 @@ class Session:
         self._targets = Targets(self._cluster, self._context, progress, self._config.gc_deletes, self._save)
         self._planner = Planner(self._cluster, progress, self._targets)
         self._incomplete = 0
-        self._counted_at = 0.0
 
     def begin(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Invariant 2: fence, then read the position, then check the target. Gives the next offsets."""
@@ -99,7 +94,7 @@ class Session:
                 total.add(self._empty(emptied[1]))
                 self._reached(batch[: emptied[0] + 1])
         moved = [self._progress.advance(p.topic, p.partition, offset) for p, offset in next_offsets.items()]
-        if any(moved) or time.time_ns() // 1_000_000 - self._progress.last_seen_ms > _SEEN_EVERY_MS:
+        if any(moved):
             self._save()
         if self._planner.left_gaps or self._incomplete:
             self._count_incomplete()
@@ -107,11 +102,8 @@ class Session:
 
     def _count_incomplete(self) -> None:
         """Documents that lack columns, counted by the index itself: exact after kills, and bounded (invariant 7)."""
-        if time.monotonic() - self._counted_at < _COUNT_EVERY and self._incomplete:
-            return
         self._incomplete = count_incomplete(self._cluster, self._targets.aliases())
         self._planner.left_gaps = False
-        self._counted_at = time.monotonic()
 
     def _save(self) -> None:
         self._store.store(self._progress)
