@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from connect.errors import ConnectError
 from connect.local.home import KEEPER_LOCK, is_locked, open_home
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 app = typer.Typer(
-    no_args_is_help=True, help="Real servers as child processes: Kafka, registry, Elasticsearch, PostgreSQL."
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Real servers as child processes: Kafka, registry, Elasticsearch, PostgreSQL.",
 )
 _err = Console(stderr=True)
 
@@ -131,7 +133,8 @@ def _with_health(state: dict[str, Any]) -> dict[str, Any]:
 
 def _status_table(state: dict[str, Any]) -> Table:
     kind = "detached" if state["detached"] else "ends with its starter"
-    table = Table("server", "address", "pid", "running", title=f"stack {state['id']} ({kind})", title_justify="left")
+    address = Column("address", overflow="fold")
+    table = Table("server", address, "pid", "running", title=f"stack {state['id']} ({kind})", title_justify="left")
     for name, server in state["servers"].items():
         table.add_row(name, server["address"], str(server["pid"]), "yes" if server["running"] else "no")
     return table
@@ -152,9 +155,12 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
-    yield
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

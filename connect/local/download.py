@@ -168,8 +168,19 @@ def unpack(archive: Path, folder: Path) -> None:
     if archive.suffix == ".zip":
         _unzip(archive, folder)
         return
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+    _untar(archive, folder)
+
+
+def _untar(archive: Path, folder: Path) -> None:
+    # Not extractall(): it has its filter against wicked names from Python 3.11.4 on only.
+    with tarfile.open(archive) as file:
+        for entry in file:
+            source = file.extractfile(entry) if entry.isfile() and ".." not in Path(entry.name).parts else None
+            if source is not None:
+                target = folder / entry.name.lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with source, target.open("wb") as out:
+                    shutil.copyfileobj(source, out)
 
 
 def _unzip(archive: Path, folder: Path) -> None:

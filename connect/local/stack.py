@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from connect.local.artifacts import Bundle
+    from connect.local.tls import Security
 
 KINDS: Final[dict[str, type[Server]]] = {
     "kafka": Kafka,
@@ -238,7 +239,7 @@ class Stack:
             },
         )
 
-    def _secure(self) -> Any:
+    def _secure(self) -> Security:
         from connect.local.tls import make_security  # noqa: PLC0415 - only a secure stack needs `cryptography`
 
         return make_security(self._children.folder)

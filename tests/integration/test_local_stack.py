@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -260,6 +261,29 @@ def test_kafka_takes_transactions_and_20_mb_messages_and_keeps_them_through_kill
     broker.start()
 
     assert AdminClient(broker.client_settings).list_topics("a", timeout=20).topics["a"].error is None
+
+
+def test_registry_keeps_its_schema_ids_through_kill_9(stack):
+    registry = stack.new_schema_registry("a_registry")
+    body = json.dumps({"schema": '"string"'}).encode()
+    kind = {"Content-Type": "application/vnd.schemaregistry.v1+json"}
+    request = urllib.request.Request(f"{registry.address}/subjects/a-value/versions", data=body, headers=kind)
+    with urllib.request.urlopen(request) as answer:
+        schema_id = json.load(answer)["id"]
+
+    registry.kill()
+    registry.start()
+
+    with urllib.request.urlopen(f"{registry.address}/schemas/ids/{schema_id}") as answer:
+        assert json.load(answer)["schema"] == '"string"'
+
+
+def test_secure_postgres_wants_the_password():
+    with Stack.start({"postgres"}, secure=True, say=progress.silent()) as secure:
+        assert secure.postgres.execute("SELECT 1") == [(1,)]
+        wrong = secure.postgres.address.replace(secure.security["password"], "wrong")
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(wrong)
 
 
 def test_secure_broker_wants_the_password():

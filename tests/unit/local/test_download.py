@@ -77,6 +77,19 @@ def test_zip_cannot_write_outside_its_folder(tmp_path):
     assert not (tmp_path / "evil").exists()
 
 
+@pytest.mark.parametrize("name", ["../evil", "/../evil", "/lib/x.jar"])
+def test_tar_cannot_write_outside_its_folder(tmp_path, name):
+    archive = tmp_path / "a.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo(name))
+    out = tmp_path / "out"
+    out.mkdir()
+
+    unpack(archive, out)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar.gz", "out"]
+
+
 def test_tar_is_unpacked_as_it_is(tmp_path):
     archive = tmp_path / "a.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
