@@ -35,6 +35,7 @@ class WriteResult:
     failures: Sequence[Failure] = ()
     applied: int = 0  # statements or documents that changed the target
     stale: int = 0  # records that the target already had (replays)
+    incomplete: int = 0  # rows of the target that wait for columns which the log did not carry (DESIGN §6)
 
 
 @dataclass(frozen=True)

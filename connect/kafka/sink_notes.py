@@ -1,0 +1,55 @@
+"""A sink's small compacted topic: per topic, the ends noted at first start and when it last stood at the end (T1, T2).
+
+Beside the sink's own position and not in it, so that every sink plugin knows when it is complete without any code for
+it. A note counts only for what the sink's own position says it has begun.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from connect.errors import Failed
+from connect.kafka.positions import read_to
+from connect.kafka.topics import POSITIONS, Topics, TopicSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from connect.kafka.appender import Appender
+
+
+class SinkNotes:
+    """Reads and writes one sink's notes; the key is the topic, the value a JSON object."""
+
+    def __init__(self, settings: Mapping[str, Any], appender: Appender, group: str, connector: str) -> None:
+        """``settings``: librdkafka settings of the connection."""
+        self.topic = f"{group}.{connector}.bootstrap"
+        self._settings = settings
+        self._topics = Topics(settings)
+        self._appender = appender
+
+    def read(self, seconds: float = 60.0) -> dict[str, dict[str, Any]]:
+        """Every note, by topic; makes the topic where it is missing.
+
+        Raises:
+            Failed: ``offset_format``: something else wrote into the topic (F124).
+        """
+        self._topics.ensure([TopicSpec(self.topic, 1, POSITIONS)])
+        [end] = self._topics.ends(self.topic, 1)
+        notes: dict[str, dict[str, Any]] = {}
+        for message in read_to(self._settings, self.topic, 0, end, seconds):
+            try:
+                notes[(message.key() or b"").decode()] = orjson.loads(message.value() or b"")
+            except ValueError:
+                text = f"topic {self.topic} holds a record at offset {message.offset()} that is no note of ours"
+                hint = "Something else wrote into it. Delete the topic and run connect rebuild for this sink."
+                raise Failed("offset_format", text, hint=hint) from None
+        return notes
+
+    def write(self, notes: Mapping[str, dict[str, Any]]) -> None:
+        """Write notes; durable on return."""
+        for topic, note in notes.items():
+            self._appender.send(self.topic, topic.encode(), orjson.dumps(note))
+        self._appender.flush()

@@ -1,0 +1,53 @@
+"""Records that a sink cannot write, kept in a topic of their own before the sink goes on (rule K5). Idempotent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from connect.kafka.topics import Topics, TopicSpec, events_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from connect.kafka.appender import Appender
+    from connect.kafka.consumer import Raw
+
+_PREFIX: Final = "__connect.errors."  # the header names of Kafka Connect's dead-letter queues
+
+
+class DeadLetters:
+    """A dead-letter topic, made with its retention at the first letter."""
+
+    def __init__(self, topics: Topics, appender: Appender, connector: str, topic: str, keep_ms: int) -> None:
+        """``keep_ms``: retention of the topic in milliseconds; -1 is for ever."""
+        self.topic = topic
+        self._topics = topics
+        self._appender = appender
+        self._connector = connector
+        self._spec = TopicSpec(topic, 1, events_settings(keep_ms))
+        self._made = False
+
+    def send(self, letters: Iterable[tuple[Raw, str]]) -> None:
+        """Make letters durable: the record's own bytes, its place, and an error that holds no values.
+
+        The key is the record's place, so a letter that is sent again after a kill is the same letter.
+        """
+        if not self._made:
+            self._topics.create([self._spec])
+            self._made = True
+        for raw, error in letters:
+            place = f"{raw.place.topic}/{raw.place.partition}/{raw.offset}"
+            self._appender.send(self.topic, place.encode(), raw.value, self._headers(raw, error))
+        self._appender.flush()
+
+    def _headers(self, raw: Raw, error: str) -> list[tuple[str, bytes]]:
+        texts = {
+            "topic": raw.place.topic,
+            "partition": str(raw.place.partition),
+            "offset": str(raw.offset),
+            "timestamp": str(raw.timestamp_ms),
+            "connector.name": self._connector,
+            "exception.message": error,
+        }
+        headers = [(_PREFIX + name, text.encode()) for name, text in texts.items()]
+        return headers if raw.key is None else [*headers, (_PREFIX + "key", raw.key)]

@@ -1,0 +1,385 @@
+"""The sink loop: consume, decode, transform, write rows and offsets as one, hint, report (DESIGN §5)."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, Protocol
+
+from connect.api import TopicPartition
+from connect.errors import ConnectError, Failed, Fenced, RecordError
+from connect.failpoints import failpoint
+from connect.kafka.appender import Appender
+from connect.kafka.consumer import Batch, Limits, Raw, SinkConsumer
+from connect.kafka.sink_notes import SinkNotes
+from connect.kafka.topics import Topics
+from connect.runtime.bootstrap import Bootstrap
+from connect.runtime.dead_letters import DeadLetters
+from connect.runtime.report import State, TableReport, TaskReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from connect.api import Failure, Sink
+    from connect.kafka.topics import Topic
+    from connect.record import SinkRecord
+    from connect.schema.formats import Reader
+
+_REFRESH_SECONDS: Final = 4.0  # a topic that appears later is taken up within 10 s
+_NOTE_SECONDS: Final = 60.0
+_REPORT_SECONDS: Final = 0.5
+_IDLE_SECONDS: Final = 1.0  # progress over control records alone is stored this often
+_READ_SECONDS: Final = 0.2
+_RATE_SECONDS: Final = 5.0
+_LIMITS: Final = Limits()
+
+
+class Pipeline(Protocol):
+    """The transforms of a sink (``connect.transforms.pipeline.SinkPipeline``)."""
+
+    def apply(self, record: SinkRecord) -> SinkRecord | None:
+        """The record to write, or None: dropped."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SinkSettings:
+    """What the file says of a sink, apart from its plugin's own keys.
+
+    Attributes:
+        connector: Its name.
+        group: The worker group's name.
+        kafka: librdkafka settings of the connection.
+        wanted: Whether a topic of this name is one of the sink's.
+        on_error: What happens to a record that cannot be written (rule K5).
+        dead_letter_topic: "" for ``<group>.<connector>.dead``.
+        dead_letter_keep_ms: Retention of that topic in milliseconds; -1 is for ever.
+        limits: What ends a batch.
+    """
+
+    connector: str
+    group: str
+    kafka: Mapping[str, Any]
+    wanted: Callable[[str], bool]
+    on_error: Literal["fail", "dead_letter"] = "fail"
+    dead_letter_topic: str = ""
+    dead_letter_keep_ms: int = 1_209_600_000
+    limits: Limits = _LIMITS
+
+
+class _Work(NamedTuple):
+    """A decoded batch: each record beside its own bytes; ``stop`` ended decoding after ``read``."""
+
+    records: list[SinkRecord]
+    raws: list[Raw]
+    letters: list[tuple[Raw, str]]
+    stop: ConnectError | None
+    read: int
+
+
+@dataclass(slots=True)
+class _Counts:
+    records: int = 0
+    transactions: int = 0
+    dead_letters: int = 0
+    incomplete: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+    recent: deque[tuple[float, Counter[str]]] = field(default_factory=deque)
+
+    def written(self, records: Sequence[SinkRecord], incomplete: int) -> None:
+        """A transaction of the sink came back."""
+        self.records += len(records)
+        self.transactions += 1
+        self.incomplete = incomplete
+        self.rows.update(record.topic for record in records)
+
+    def rate(self, topic: str) -> float:
+        """Records a second of a topic over the last seconds."""
+        if not self.recent:
+            return 0.0
+        since, rows = self.recent[0]
+        return (self.rows[topic] - rows[topic]) / max(0.001, time.monotonic() - since)
+
+    def sample(self) -> None:
+        """Remember where the counts stand, for ``rate``."""
+        now = time.monotonic()
+        self.recent.append((now, self.rows.copy()))
+        while now - self.recent[0][0] > _RATE_SECONDS:
+            self.recent.popleft()
+
+
+class SinkTask:
+    """One sink at work, from its start to its first error; one thread."""
+
+    def __init__(
+        self,
+        settings: SinkSettings,
+        sink: Sink,
+        reader: Reader,
+        pipeline: Pipeline | None,
+        report: Callable[[TaskReport], None],
+        stopping: Callable[[], bool],
+    ) -> None:
+        """Connect to Kafka; ``run`` opens the sink."""
+        self._settings = settings
+        self._sink = sink
+        self._reader = reader
+        self._pipeline = pipeline
+        self._report = report
+        self._stopping = stopping
+        self._consumer = SinkConsumer(settings.kafka, f"{settings.group}.{settings.connector}")
+        self._appender = Appender(settings.kafka)
+        self._notes = SinkNotes(settings.kafka, self._appender, settings.group, settings.connector)
+        letters = settings.dead_letter_topic or f"{settings.group}.{settings.connector}.dead"
+        self._letters = DeadLetters(
+            Topics(settings.kafka), self._appender, settings.connector, letters, settings.dead_letter_keep_ms
+        )
+        self._topics: dict[str, Topic] = {}
+        self._stored_notes: dict[str, dict[str, Any]] = {}
+        self._bootstrap = Bootstrap()
+        self._ends: dict[TopicPartition, int] = {}
+        self._pending: dict[TopicPartition, int] = {}
+        self._counts = _Counts()
+        self._state = State.STARTING
+        self._at: dict[str, float] = {}  # when what is done every so often was done last
+
+    def run(self) -> None:
+        """Work until ``stopping()``.
+
+        Raises:
+            Retriable: Kafka, the registry or the target is not there: the retry table builds the task anew, and it
+                goes on from the position that the sink holds.
+            Failed: An operator has to act; everything before the position is written.
+            Fenced: Another owner took over.
+        """
+        self._tell()
+        self._stored_notes = self._notes.read()
+        while not self._stopping():
+            if self._due("refresh", _REFRESH_SECONDS):
+                self._refresh()
+            if not self._topics:
+                time.sleep(_READ_SECONDS)
+            else:
+                self._deliver(self._consumer.read(self._settings.limits, _READ_SECONDS))
+            self._tell()
+        self._write_notes()
+
+    def close(self) -> None:
+        """Let go of everything. Idempotent."""
+        try:
+            self._sink.close()
+        finally:
+            self._consumer.close()
+            self._appender.close()
+
+    # Topics
+
+    def _refresh(self) -> None:
+        """Look for topics that appeared, changed or went, and whether the sink was away for too long."""
+        found = self._consumer.find(self._wanted)
+        for name, known in self._topics.items():
+            _check_same(known, found.get(name))
+        new = [topic for name, topic in found.items() if name not in self._topics]
+        if new:
+            self._take_up(new)
+        self._look(self._consumer.ends(list(self._bootstrap.partitions)))
+        if self._due("note", _NOTE_SECONDS):
+            self._write_notes()
+
+    def _wanted(self, topic: str) -> bool:
+        return topic not in {self._notes.topic, self._letters.topic} and self._settings.wanted(topic)
+
+    def _take_up(self, topics: Sequence[Topic]) -> None:
+        """Open the sink over the topics that it has and these, then read them from where it stands (invariant 2)."""
+        self._store_pending()
+        self._sink.close()
+        known = list(self._bootstrap.partitions)
+        offsets = self._sink.open([*known, *(tp for topic in topics for tp in _partitions(topic))])
+        for tp in known:
+            if offsets[tp] != self._bootstrap.partitions[tp].next:
+                message = f"the position of {tp.topic}[{tp.partition}] moved without this task"
+                raise Fenced(message, hint="Another worker runs this sink; run one of them.")
+        starts = self._begin(topics, offsets)
+        self._consumer.assign(starts)
+        self._topics |= {topic.name: topic for topic in topics}
+        self._counts.incomplete = self._sink.write([], {}, frozenset()).incomplete
+
+    def _begin(self, topics: Sequence[Topic], offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Note the ends before the first record is written, so that a kill cannot move them (rule T2)."""
+        settings = self._consumer.settings([topic.name for topic in topics])
+        bounds = self._consumer.bounds([tp for topic in topics for tp in _partitions(topic)])
+        starts: dict[TopicPartition, int] = {}
+        for topic in topics:
+            of_topic = {tp: offsets[tp] for tp in _partitions(topic)}
+            note = self._stored_notes.get(topic.name)
+            starts |= self._bootstrap.add(topic, note, of_topic, bounds, settings[topic.name], _now_ms())
+        self._look({tp: bound.end for tp, bound in bounds.items()})
+        self._notes.write({topic.name: self._bootstrap.note(topic.name) for topic in topics})
+        return starts
+
+    def _look(self, ends: Mapping[TopicPartition, int]) -> None:
+        self._ends |= ends
+        self._bootstrap.look(ends, _now_ms())
+
+    def _write_notes(self) -> None:
+        """Notes speak of what the sink has stored, or a restart would take it for a target that went back."""
+        self._store_pending()
+        self._notes.write({name: self._bootstrap.note(name) for name in self._topics})
+
+    # Records
+
+    def _deliver(self, batch: Batch) -> None:
+        """Everything of a batch that can be written; then the error that stopped it, if one did."""
+        work = self._decode(batch.records)
+        if work.letters:  # durable before the position passes them (rule K5)
+            self._send_letters(work.letters)
+        if work.stop is not None:
+            self._write(work, self._pending | _offsets_after(batch.records[: work.read]))
+            raise work.stop
+        self._pending |= batch.next_offsets
+        if work.records or work.letters or (self._pending and self._due("idle", _IDLE_SECONDS)):
+            self._write(work, self._pending)
+            self._pending = {}
+        self._bootstrap.advance(batch.next_offsets)
+
+    def _decode(self, raws: Sequence[Raw]) -> _Work:
+        work = _Work([], [], [], None, 0)
+        for number, raw in enumerate(raws):
+            try:
+                record = self._reader.read(raw.place.topic, raw.place.partition, *raw[1:])
+                change = self._pipeline.apply(record) if self._pipeline else record
+            except RecordError as error:
+                if self._settings.on_error == "fail":
+                    return work._replace(stop=_poisoned(raw, error.message), read=number)
+                work.letters.append((raw, error.message))
+            except ConnectError as error:
+                return work._replace(stop=error, read=number)
+            else:
+                if change is not None:
+                    work.records.append(change)
+                    work.raws.append(raw)
+        return work._replace(read=len(raws))
+
+    def _write(self, work: _Work, next_offsets: Mapping[TopicPartition, int]) -> None:
+        """Write records and offsets; what the sink refuses is dead-lettered first, or ends the task (rule K5)."""
+        skip: set[int] = set()
+        while True:
+            failpoint("sink.before_write")
+            result = self._sink.write(work.records, next_offsets, skip)
+            refused = [failure for failure in result.failures if failure.index not in skip]
+            if not refused:
+                break
+            if self._settings.on_error == "fail":
+                self._stop_at(work, min(refused, key=lambda failure: failure.index))
+            self._send_letters([(work.raws[failure.index], failure.error) for failure in refused])
+            failpoint("sink.after_letters")
+            skip |= {failure.index for failure in refused}
+        failpoint("sink.before_hint")
+        self._counts.written(work.records, result.incomplete)
+        self._consumer.hint(next_offsets)
+
+    def _stop_at(self, work: _Work, refused: Failure) -> NoReturn:
+        """Write what comes before a refused record, so that the position is the record's own."""
+        before = _Work(work.records[: refused.index], work.raws[: refused.index], [], None, 0)
+        self._write(before, _offsets_after(before.raws))
+        raise _poisoned(work.raws[refused.index], refused.error)
+
+    def _send_letters(self, letters: Sequence[tuple[Raw, str]]) -> None:
+        self._letters.send(letters)
+        self._counts.dead_letters += len(letters)
+
+    def _store_pending(self) -> None:
+        if self._pending:
+            self._write(_Work([], [], [], None, 0), self._pending)
+            self._pending = {}
+
+    # Reports
+
+    def _tell(self) -> None:
+        """Report a new state at once, numbers now and then."""
+        state = self._state_now()
+        if state is self._state and not self._due("report", _REPORT_SECONDS):
+            return
+        self._state = state
+        self._counts.sample()
+        self._report(self._report_now(state))
+
+    def _state_now(self) -> State:
+        if not self._topics:
+            return State.BOOTSTRAPPING if "refresh" in self._at else State.STARTING
+        return State.LIVE if self._bootstrap.complete() and not self._counts.incomplete else State.BOOTSTRAPPING
+
+    def _report_now(self, state: State) -> TaskReport:
+        partitions, counts = self._bootstrap.partitions, self._counts
+        for tp, end in self._consumer.known_ends().items():
+            self._ends[tp] = max(end, self._ends[tp])
+        return TaskReport(
+            state=state,
+            message=self._waiting_for(),
+            position={f"{tp.topic}[{tp.partition}]": progress.next for tp, progress in partitions.items()},
+            tables={name: self._report_topic(name) for name in self._topics},
+            lag_records=sum(max(0, self._ends[tp] - p.next) for tp, p in partitions.items()),
+            records=counts.records,
+            transactions=counts.transactions,
+            dead_letters=counts.dead_letters,
+            complete=state is State.LIVE,
+        )
+
+    def _waiting_for(self) -> str:
+        if not self._topics and "refresh" in self._at:
+            return "no topic matches yet"
+        if self._topics and self._counts.incomplete and self._bootstrap.complete():
+            return f"{self._counts.incomplete} rows wait for columns that the log did not carry"
+        return ""
+
+    def _report_topic(self, name: str) -> TableReport:
+        left, total = self._bootstrap.remaining(name)
+        rate = self._counts.rate(name)
+        live = self._bootstrap.complete(name)
+        return TableReport(
+            phase="live" if live else "bootstrapping",
+            rows=self._counts.rows[name],
+            total=total,
+            per_second=rate,
+            eta_seconds=left / rate if left and rate else None,
+        )
+
+    def _due(self, what: str, seconds: float) -> bool:
+        """Whether something that is done every so often is due; if so, it counts as done now."""
+        now = time.monotonic()
+        if now - self._at.get(what, 0.0) < seconds:
+            return False
+        self._at[what] = now
+        return True
+
+
+def _partitions(topic: Topic) -> list[TopicPartition]:
+    return [TopicPartition(topic.name, topic.id, partition) for partition in range(topic.partitions)]
+
+
+def _check_same(known: Topic, found: Topic | None) -> None:
+    """A topic that was made again or got partitions is another one (F98, F89)."""
+    if found is None or found.id != known.id:
+        message = f"topic {known.name} was deleted{' and made again' if found else ''} while the sink read it"
+        raise Failed("topic_id_changed", message, hint="Run connect rebuild for this sink to read the new one.")
+    if found.partitions != known.partitions:
+        message = f"topic {known.name} has {found.partitions} partitions and had {known.partitions}"
+        hint = "A key that moved to another partition has no order (F89). Run connect rebuild for this sink."
+        raise Failed("partition_count", message, hint=hint)
+
+
+def _offsets_after(raws: Sequence[Raw]) -> dict[TopicPartition, int]:
+    return {raw.place: raw.offset + 1 for raw in raws}  # in each partition's order, so the last one counts
+
+
+def _poisoned(raw: Raw, error: str) -> Failed:
+    hint = (
+        "Mend the target or the record's producer, or set on_error: dead_letter to put such records aside and go on. "
+        "connect topic show prints the record."
+    )
+    return Failed("poisoned_record", f"{raw.where} cannot be written: {error}", hint=hint)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)  # across restarts, so no monotonic clock

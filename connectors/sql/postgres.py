@@ -1,0 +1,229 @@
+"""Postgres as a target: one psycopg connection, COPY for data, errors by SQLSTATE (rule W4)."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg import RawCursor
+
+from connect.errors import ConnectError, Failed, Retriable
+from connectors.sql.database import BadRowsError, Column, ColumnType, Table, quote, quoted
+from connectors.sql.postgres_types import accepts, column_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from connect.schema.model import Type
+    from connectors.sql.config import SqlConfig
+
+# Dead links are noticed, locks and statements are waited for with a bound (invariant 7).
+_SETTINGS: Final[dict[str, Any]] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+    "options": "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c lock_timeout=15s"
+    " -c statement_timeout=10min -c client_encoding=UTF8 -c standard_conforming_strings=on",
+}
+# Data exceptions, constraint violations, a key twice in one upsert, a row beyond a program limit: rows are at fault.
+_BAD_ROWS: Final = ("21", "22", "23", "54")
+_COLUMN: Final = """
+SELECT attname, format_type(atttypid, atttypmod), attnotnull,
+       atthasdef OR attidentity <> '' OR attgenerated <> ''
+FROM pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped ORDER BY attnum"""
+_KEYS: Final = """
+SELECT conname, contype, ARRAY(SELECT attname::text FROM pg_attribute
+                               WHERE attrelid = conrelid AND attnum = ANY(conkey))
+FROM pg_constraint WHERE conrelid = $1 AND contype IN ('p', 'u')"""
+_COPY_COLUMN: Final = re.compile(r"^COPY .*, line \d+, column ([^:]+):")
+OURS: Final = re.compile(r"connect_[0-9a-f]{16}")
+
+
+class PostgresDatabase:
+    """A connection to Postgres 13 or later; see ``Database``."""
+
+    longest_name = 63
+    locking = " FOR UPDATE"
+
+    def __init__(self, config: SqlConfig, application: str) -> None:
+        """Connect.
+
+        Raises:
+            Retriable: The server is not there right now.
+            Failed: ``target_credentials`` or ``target_database``.
+        """
+        password: dict[str, Any] = {"password": config.password.reveal()} if config.password else {}
+        try:
+            self._connection = psycopg.connect(
+                config.url.reveal(),
+                autocommit=True,
+                application_name=application[:63],
+                **_SETTINGS,
+                **password,
+            )
+        except psycopg.Error as error:
+            raise _refused_connection(error) from None
+        self._cursor = RawCursor(self._connection)
+        self._schema = config.db_schema or ""
+        if not self._schema:
+            self._schema = self._current_schema()
+
+    def _current_schema(self) -> str:
+        [(schema,)] = self.rows("SELECT current_schema()")
+        if schema is None:
+            hint = "Set schema: of the sink, or ALTER ROLE … SET search_path."
+            raise Failed("target_schema", "the search_path of the sink's user names no schema that exists", hint=hint)
+        return str(schema)
+
+    def close(self) -> None:
+        """See ``Database``."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """See ``Database``."""
+        with self._errors(), self._connection.transaction():
+            yield
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """See ``Database``."""
+        with self._errors(), self._connection.transaction():
+            yield
+
+    def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """See ``Database``."""
+        with self._errors():
+            return self._cursor.execute(sql, parameters).fetchall()
+
+    def run(self, sql: str, *parameters: Any) -> int:
+        """See ``Database``."""
+        with self._errors():
+            return self._cursor.execute(sql, parameters or None).rowcount
+
+    def run_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        """See ``Database``."""
+        with self._errors():
+            self._cursor.executemany(sql, rows)
+            return self._cursor.rowcount
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """COPY; every value is a text or None."""
+        statement = f"COPY {table} ({quoted(columns)}) FROM STDIN"
+        with self._errors(), self._cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def mark(self, number: int) -> str:
+        """See ``Database``."""
+        return f"${number}"
+
+    def place(self, table: str) -> str:
+        """See ``Database``."""
+        return f"{quote(self._schema)}.{quote(table)}"
+
+    def column_type(self, type_: Type) -> ColumnType:
+        """See ``Database``."""
+        return column_type(type_)
+
+    def accepts(self, actual: str, wanted: str) -> bool:
+        """See ``Database``."""
+        return accepts(actual, wanted)
+
+    def describe(self, table: str) -> Table | None:
+        """See ``Database``; the identity is our constraint's name, which survives pg_dump (F140), else the oid."""
+        found = self.rows(
+            "SELECT c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = $1 AND c.relname = $2",
+            self._schema,
+            table,
+        )
+        if not found:
+            return None
+        [(oid, kind)] = found
+        if kind not in {"r", "p"}:
+            raise Failed("target_kind", f"{self._schema}.{table} is no table", hint="Write another table: for it.")
+        columns = {row[0]: Column(*row) for row in self.rows(_COLUMN, oid)}
+        keys = self.rows(_KEYS, oid)
+        ours = next((name for name, _, _ in keys if OURS.fullmatch(name)), "")
+        return Table(table, columns, [frozenset(names) for _, _, names in keys], ours or f"oid:{oid}", ours)
+
+    def stage(self, name: str, like: str) -> str:
+        """See ``Database``."""
+        self.run(f"DROP TABLE IF EXISTS pg_temp.{quote(name)}")
+        columns = "SELECT *, 0 AS __connect_row"
+        self.run(f"CREATE TEMP TABLE {quote(name)} ON COMMIT DELETE ROWS AS {columns} FROM {like} WITH NO DATA")
+        return f"pg_temp.{quote(name)}"
+
+    def conflict(self, table: Table, key: Sequence[str]) -> str:
+        """By the constraint's name where it is ours: in another table of that name it does not exist (invariant 4)."""
+        return f"ON CONSTRAINT {quote(table.constraint)}" if table.constraint else f"({quoted(key)})"
+
+    def lock_tables(self) -> None:
+        """See ``Database``."""
+        self.rows("SELECT pg_advisory_xact_lock(hashtext($1))", f"connect tables of {self._schema}")
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise translate(error) from None
+        except UnicodeEncodeError:  # a lone surrogate: no UTF-8
+            raise BadRowsError("a text is no valid UTF-8") from None
+
+
+def translate(error: psycopg.Error) -> Exception:
+    """Our error for one of Postgres's, by SQLSTATE. Messages of the server stay out: they quote values (F175)."""
+    state, word = error.sqlstate or "", type(error).__name__
+    text = f"{word} ({state or 'before it was sent'}){_place(error)}"
+    if state == "54000" or state[:2] in _BAD_ROWS[:3] or (not state and isinstance(error, psycopg.DataError)):
+        return BadRowsError(text)
+    if not state or state[:2] in {"08", "53", "58"} or state.startswith("57P"):
+        return Retriable(f"the target database went away: {text}", code="target_unreachable")
+    if state[:2] == "40" or state in {"55P03", "57014"}:
+        hint = "Look at pg_stat_activity for who holds locks on the sink's tables."
+        return Retriable(f"the target database gave up: {text}", code="target_conflict", hint=hint)
+    return _refusal(state, text, error)
+
+
+def _place(error: psycopg.Error) -> str:
+    """The column, from the error's own fields or COPY's context; what follows its name is a value."""
+    column = error.diag.column_name
+    if column is None:
+        found = _COPY_COLUMN.search(error.diag.context or "")
+        column = found[1] if found else None
+    return f" at column {column}" if column else ""
+
+
+def _refusal(state: str, text: str, error: psycopg.Error) -> ConnectError:
+    if state == "25006":
+        return Retriable("the target database takes no writes", code="target_read_only", hint="Is it a standby?")
+    if state[:2] == "28":
+        return Failed("target_credentials", f"the target refuses the login: {text}", hint="Check url: and password:.")
+    if state == "42501":
+        said = (error.diag.message_primary or text).removeprefix("permission ")
+        return Failed("target_permission", f"a right is missing in the target: {said}", hint="GRANT it to the user.")
+    if state in {"42P01", "42704", "3F000"}:
+        hint = "Restore the table with its bookkeeping, or run connect rebuild for this sink."
+        return Failed("target_missing", f"a table of the sink is gone or another one: {text}", hint=hint)
+    if state in {"42703", "42804", "42P10"}:
+        hint = "Undo the change of the table, or run connect rebuild for this sink."
+        return Failed("target_column", f"a table of the sink was altered: {text}", hint=hint)
+    return Failed("target_refused", f"the target refuses a statement: {text}")
+
+
+def _refused_connection(error: psycopg.Error) -> ConnectError:
+    """Libpq gives no SQLSTATE for a refused connection, only the server's words."""
+    text = str(error)
+    if any(words in text for words in ("authentication failed", "no password supplied", "pg_hba.conf", 'role "')):
+        return Failed("target_credentials", "the target refuses the login", hint="Check url: and password:.")
+    if 'database "' in text and "does not exist" in text:
+        return Failed("target_database", "the target has no such database", hint="CREATE DATABASE it, or mend url:.")
+    if isinstance(error, psycopg.ProgrammingError):
+        return Failed("target_url", "url: is no address of a database", hint="postgresql://user@host:port/database")
+    return Retriable("the target database cannot be reached", code="target_unreachable", hint="Is url: right?")

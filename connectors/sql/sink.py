@@ -1,0 +1,146 @@
+"""The SQL sink: batches become rows, and the offsets after them, in one transaction (rules K1 to K5)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from connect.api import Failure, SinkContext, TopicPartition, WriteResult
+from connect.errors import Failed, RecordError
+from connect.record import Op
+from connectors.sql.ledger import Ledger
+from connectors.sql.postgres import PostgresDatabase
+from connectors.sql.records import change, truncation
+from connectors.sql.rows import Rows
+from connectors.sql.sqlite import SqliteDatabase
+from connectors.sql.targets import Targets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from connect.record import SinkRecord
+    from connectors.sql.changes import Change
+    from connectors.sql.config import SqlConfig
+    from connectors.sql.database import Database
+
+
+def connect(config: SqlConfig, application: str) -> Database:
+    """A connection to the database that the URL names."""
+    if config.url.reveal().startswith("sqlite:"):
+        return SqliteDatabase(config)
+    return PostgresDatabase(config, application)
+
+
+class SqlSink:
+    """See ``connect.api.Sink``. One connection, made at ``open``; whoever opened last owns the target."""
+
+    def __init__(self, config: SqlConfig, context: SinkContext) -> None:
+        self._config = config
+        self._context = context
+        self._name = f"{context.group}.{context.connector}"
+        self._db: Database | None = None
+        self._offsets: dict[TopicPartition, int] = {}
+        self._incomplete = 0
+
+    def open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Connect, take the target over, and say where to go on.
+
+        Raises:
+            Failed: ``target_missing``, ``target_changed``, ``topic_id_changed``, ``offset_format``.
+        """
+        self.close()
+        self._db = db = connect(self._config, self._name)
+        self._ledger = ledger = Ledger(db, self._name)
+        self._targets = Targets(db, ledger, self._context.target)
+        self._rows = Rows(db, ledger, self._targets.by_topic)
+        with db.transaction():
+            ledger.make_tables()
+        with db.transaction():
+            ledger.take_over()
+            self._targets.check()
+            stored = ledger.positions()
+            _check_topics(partitions, stored)
+            ledger.begin([partition for partition in partitions if partition not in stored])
+            self._incomplete = ledger.incomplete()
+        self._offsets = {partition: stored.get(partition, 0) for partition in partitions}
+        return dict(self._offsets)
+
+    def write(
+        self,
+        batch: Sequence[SinkRecord],
+        next_offsets: Mapping[TopicPartition, int],
+        skip: AbstractSet[int],
+    ) -> WriteResult:
+        """See ``connect.api.Sink``: all in one transaction, or nothing where a record failed that is not skipped."""
+        if self._db is None:
+            message = "write before open"
+            raise RuntimeError(message)
+        changes, failures = self._prepare(batch, skip)
+        if not failures:
+            failures = self._commit(self._db, changes, next_offsets)
+            if failures:
+                self._targets.recheck()
+        if failures:
+            return WriteResult(sorted(failures, key=lambda failure: failure.index))
+        return WriteResult(applied=len(changes), incomplete=self._incomplete)
+
+    def close(self) -> None:
+        """Let go of the connection; an open transaction ends with it."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _prepare(self, batch: Sequence[SinkRecord], skip: AbstractSet[int]) -> tuple[list[Change], list[Failure]]:
+        """Records as changes, and the tables ready for them: DDL comes before a batch and never inside it."""
+        changes: list[Change] = []
+        failures: list[Failure] = []
+        for index, record in enumerate(batch):
+            if index in skip:
+                continue
+            try:
+                change = self._change(index, record)
+            except RecordError as error:
+                failures.append(Failure(index, error.message))
+            else:
+                if change is not None:
+                    changes.append(change)
+        return changes, failures
+
+    def _change(self, index: int, record: SinkRecord) -> Change | None:
+        if record.op is Op.TRUNCATE:
+            return truncation(index, record) if self._targets.find(record.topic) else None
+        plan = self._targets.plan(record)
+        return change(index, record, plan) if plan else None  # None: a delete where there never was a row (F133)
+
+    def _commit(
+        self, db: Database, changes: Sequence[Change], next_offsets: Mapping[TopicPartition, int]
+    ) -> list[Failure]:
+        """Rows and offsets, or nothing; the failures that kept it from being done."""
+        moves = {tp: (self._offsets[tp], new) for tp, new in next_offsets.items() if new != self._offsets[tp]}
+        failures: list[Failure] = []
+        with suppress(_RefusedError), db.transaction():
+            self._ledger.lock()
+            self._rows.incomplete = self._incomplete
+            failures = self._rows.apply(changes)
+            if failures:
+                raise _RefusedError
+            self._ledger.advance(moves)  # Invariant 4: the position is in the transaction of its rows
+            incomplete = self._ledger.incomplete()
+        if not failures:
+            self._incomplete = incomplete
+            self._offsets.update(next_offsets)
+        return failures
+
+
+class _RefusedError(Exception):
+    """Rolls a transaction back whose failures the runtime hears of."""
+
+
+def _check_topics(partitions: Sequence[TopicPartition], stored: Mapping[TopicPartition, int]) -> None:
+    """A topic that was deleted and made again is another topic (F98)."""
+    ids = {partition.topic: partition.topic_id for partition in partitions}
+    for known in stored:
+        if ids.get(known.topic, known.topic_id) != known.topic_id:
+            message = f"topic {known.topic} was deleted and made again since this sink read it"
+            raise Failed("topic_id_changed", message, hint="Run connect rebuild for this sink to read the new one.")

@@ -1,0 +1,184 @@
+"""SQLite as a target: one connection to one file, transactions that take the write lock at once."""
+
+# ruff: noqa: S608 - names are quoted by `quote`, values are parameters
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from connect.errors import ConnectError, Failed, Retriable
+from connectors.sql.database import BadRowsError, Column, ColumnType, Table, quote, quoted
+from connectors.sql.sqlite_types import accepts, column_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from connect.schema.model import Type
+    from connectors.sql.config import SqlConfig
+
+_BUSY_SECONDS: Final = 15.0
+_OURS: Final = re.compile(r"connect_[0-9a-f]{16}")
+_BAD_ROWS: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    UnicodeEncodeError,
+)
+
+
+class SqliteDatabase:
+    """A connection to a SQLite file; see ``Database``."""
+
+    longest_name = 1_000_000
+    locking = ""
+
+    def __init__(self, config: SqlConfig) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            Retriable: It is locked or its folder is missing right now.
+        """
+        path = config.url.reveal().partition("///")[2]
+        with _errors():
+            self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")  # durable on return
+
+    def close(self) -> None:
+        """See ``Database``."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """See ``Database``; the write lock comes first, so nobody writes between our reads and writes (rule K2)."""
+        self.run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """See ``Database``."""
+        self.run("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self.run("ROLLBACK TO part")
+            self.run("RELEASE part")
+            raise
+        self.run("RELEASE part")
+
+    def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """See ``Database``."""
+        with _errors():
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def run(self, sql: str, *parameters: Any) -> int:
+        """See ``Database``."""
+        with _errors():
+            return self._connection.execute(sql, parameters).rowcount
+
+    def run_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        """See ``Database``."""
+        with _errors():
+            return self._connection.executemany(sql, rows).rowcount
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """INSERT, many rows a call."""
+        marks = ", ".join("?" * len(columns))
+        with _errors():
+            self._connection.executemany(f"INSERT INTO {table} ({quoted(columns)}) VALUES ({marks})", rows)
+
+    def mark(self, number: int) -> str:
+        """See ``Database``."""
+        return f"?{number}"
+
+    def place(self, table: str) -> str:
+        """See ``Database``."""
+        return f"main.{quote(table)}"
+
+    def column_type(self, type_: Type) -> ColumnType:
+        """See ``Database``."""
+        return column_type(type_)
+
+    def accepts(self, actual: str, wanted: str) -> bool:
+        """See ``Database``."""
+        return accepts(actual, wanted)
+
+    def describe(self, table: str) -> Table | None:
+        """See ``Database``; the identity is our constraint's name in the table's own SQL."""
+        found = self.rows(
+            "SELECT name, type, sql FROM main.sqlite_schema"
+            " WHERE name = ?1 COLLATE NOCASE AND type IN ('table', 'view')",
+            table,
+        )
+        if not found:
+            return None
+        [(name, kind, sql)] = found
+        if kind != "table" or name != table:
+            hint = "Write another table: for it."
+            raise Failed("target_kind", f"{table} is a view, or differs from table {name} by case only", hint=hint)
+        info = self.rows("SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info(?1, 'main')", table)
+        columns = {row[0]: Column(row[0], row[1], bool(row[2]), row[3] is not None) for row in info}
+        marker = _OURS.search(sql)
+        keys = [frozenset(row[0] for row in info if row[4]), *self._unique(table)]
+        constraint = marker[0] if marker else ""
+        return Table(table, columns, keys, constraint or "made by somebody else", constraint)
+
+    def _unique(self, table: str) -> list[frozenset[str]]:
+        indexes = self.rows("SELECT name FROM pragma_index_list(?1, 'main') WHERE \"unique\" AND NOT partial", table)
+        return [
+            frozenset(row[0] for row in self.rows("SELECT name FROM pragma_index_info(?1, 'main')", index))
+            for (index,) in indexes
+        ]
+
+    def stage(self, name: str, like: str) -> str:
+        """See ``Database``."""
+        self.run(f"DROP TABLE IF EXISTS temp.{quote(name)}")
+        self.run(f"CREATE TEMP TABLE {quote(name)} AS SELECT *, 0 AS __connect_row FROM {like} WHERE false")
+        return f"temp.{quote(name)}"
+
+    def conflict(self, table: Table, key: Sequence[str]) -> str:
+        """See ``Database``."""
+        del table
+        return f"({quoted(key)})"
+
+    def lock_tables(self) -> None:
+        """See ``Database``; a transaction has the only write lock already."""
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except _BAD_ROWS as error:
+        raise BadRowsError(_name(error)) from None
+    except sqlite3.DatabaseError as error:
+        raise _translate(error) from None
+
+
+def _name(error: BaseException) -> str:
+    return str(getattr(error, "sqlite_errorname", type(error).__name__))
+
+
+def _translate(error: sqlite3.DatabaseError) -> ConnectError | BadRowsError:
+    name = _name(error)
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Retriable(f"the SQLite file is locked ({name})", code="target_conflict", hint="Who else writes to it?")
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")):
+        hint = "Check that its folder exists and has room."
+        return Retriable(f"the SQLite file cannot be used now ({name})", code="target_unreachable", hint=hint)
+    if name.startswith("SQLITE_READONLY"):
+        return Failed("target_permission", "the SQLite file cannot be written", hint="chmod u+w it and its folder.")
+    if name in {"SQLITE_TOOBIG", "SQLITE_MISMATCH"}:
+        return BadRowsError(name)
+    return Failed("target_refused", f"SQLite refuses a statement ({name})", hint="Was a table of the sink altered?")
