@@ -113,19 +113,17 @@ class AvroFormat:
         if known is None:
             known = self._ids[subject.note] = self._registry.schema_id(subject.name, subject.text)
             self._learnt[subject.note] = {"id": known, "schema": subject.digest}
-        elif subject.note not in self._verified:
+            self._verified.add(subject.note)
+        elif subject.note not in self._verified and not self._registry.is_down:
             self._verify(subject, known)
-        self._verified.add(subject.note)
         return known
 
     def _verify(self, subject: Subject, known: int) -> None:
         """A stored id must still mean the same schema, or readers meet rows that they decode wrongly (F103)."""
-        if self._registry.is_down:
-            return
         try:
             now = self._registry.schema_id(subject.name, subject.text)
         except Retriable:
-            return
+            return  # a registry that is down stops no known table (F102); asked again with the next shape
         if now != known:
             raise Failed(
                 "schema_id_changed",
@@ -133,6 +131,7 @@ class AvroFormat:
                 f"was written with id {known}: it lost its schemas or is another registry",
                 hint="point schema_registry.url at the registry that was used before, or restore its storage",
             )
+        self._verified.add(subject.note)
 
 
 def _note_id(note: Mapping[str, object]) -> int:
@@ -186,7 +185,7 @@ class _Rows:
 
     def _refused(self, cells: Sequence[Any]) -> Failed:
         """Which column it was: found again by writing each alone, so that the good case pays nothing."""
-        for (write, null, _), cell, field in zip(self._after, cells, self._columns, strict=True):
+        for (write, null, _), cell, field in zip(self._after, cells, self._columns, strict=False):
             try:
                 if cell is None:
                     _ = null or _refuse_null()

@@ -65,6 +65,16 @@ _BAD_BYTES: Final = (
     struct.error,
 )
 
+# What a schema that is none raises on the way through our parser and fastavro's.
+_BAD_SCHEMA: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    fastavro.schema.SchemaParseException,
+)
+
 
 class _Part(NamedTuple):
     """One part of a schema: bare Avro for fastavro, our type, the fewest bytes of a value, how many parts it has."""
@@ -91,11 +101,11 @@ class AvroForm(Form):
             part = _Parser().part(json.loads(text), "", 0)
             # Bare of logical types and defaults: values come as they are on the wire and are decoded when asked for.
             self._schema = fastavro.parse_schema(part.avro)
-        except (ValueError, RecursionError, TypeError, LookupError, fastavro.schema.SchemaParseException) as error:
-            raise Failed("schema_unsupported", f"not an Avro schema that can be read: {error}") from error
-        if part.type is None or part.optional:
-            raise Failed("schema_unsupported", "an Avro schema whose records are null or a union")
-        super().__init__(part.type, columns)
+            if part.type is None or part.optional:
+                raise ValueError("its records are null or a union")
+            super().__init__(part.type, columns)
+        except _BAD_SCHEMA as error:
+            raise Failed("schema_unsupported", f"not an Avro schema that can be read: {str(error)[:200]}") from error
 
     def parse(self, payload: bytes) -> dict[str, Any]:
         """The record's data by field name; RecordError for bytes that are not of this schema (F110)."""

@@ -81,12 +81,15 @@ class Form:
 
 
 def envelope_row(type_: Type) -> Type | None:
-    """The row type inside Debezium's envelope; None for anything else. By fields, since topics may be renamed."""
+    """The row type inside Debezium's envelope; None for anything else. By fields, since topics may be renamed.
+
+    All four are needed: a table of its own may have columns ``before`` and ``after`` that are structs (``numeric``).
+    """
     fields = {field.name: field.type for field in type_.fields}
-    if not {"before", "after", "op"} <= fields.keys():
+    if not {"before", "after", "source", "op"} <= fields.keys() or POSITION_FIELD in fields:
         return None
-    before, after = fields["before"], fields["after"]
-    return after if after.kind is Kind.STRUCT and before.kind is Kind.STRUCT else None
+    structs = all(fields[name].kind is Kind.STRUCT for name in ("before", "after", "source"))
+    return fields["after"] if structs else None
 
 
 def _table_of(position: Type) -> TableId | None:

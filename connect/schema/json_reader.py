@@ -10,6 +10,7 @@ import orjson
 
 from connect.errors import Failed, RecordError
 from connect.schema.decimals import from_bytes
+from connect.schema.envelope import NAMES, UNAVAILABLE_FIELD
 from connect.schema.form import Column, Form
 from connect.schema.model import DECIMAL, NO_DEFAULT, VARIABLE_SCALE_DECIMAL, Field, Kind, Type
 
@@ -96,13 +97,13 @@ class JsonForms:
         form = self._forms.get(text)
         if form is None:
             try:
-                type_, _ = _type(schema, 0)
+                form = JsonForm(_type(schema, 0)[0])
             except (LookupError, TypeError, ValueError, AttributeError) as error:
-                message = f"not a Connect schema that can be read: {type(error).__name__}: {error}"
+                message = f"not a Connect schema that can be read: {type(error).__name__}: {str(error)[:200]}"
                 raise Failed("schema_unsupported", message) from error
             if len(self._forms) >= MAX_FORMS:
                 self._forms.clear()
-            form = self._forms[text] = JsonForm(type_)
+            self._forms[text] = form
         return form
 
     def _remember(self, place: str, payload: bytes, schema: Any, form: JsonForm) -> None:
@@ -151,6 +152,9 @@ def schema_fields(fields: Sequence[dict[str, Any]]) -> tuple[Field, ...]:
 
 
 def _field(schema: dict[str, Any], depth: int) -> Field:
+    if not isinstance(schema["field"], str):
+        message = "a field whose name is no text"
+        raise TypeError(message)
     doc = schema.get("doc") if schema["type"] != "struct" else None
     type_, optional = _type({**schema, "doc": None} if doc else schema, depth + 1)
     default: Any = NO_DEFAULT
@@ -248,7 +252,7 @@ def _exactly(kind: type, name: str) -> Decode:
 
 def _float(value: Any) -> float:
     """A number, or one of the words that Connect writes for what JSON has no number for."""
-    if type(value) in {int, float} or value in {"NaN", "Infinity", "-Infinity"}:
+    if type(value) in {int, float} or (isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"}):
         return float(value)
     raise _mismatch("float", value)
 
@@ -305,16 +309,16 @@ class _Inferred:
         if before:
             self._row(known, before)
         row = self._row(known, after or before or {})
-        source = payload.get("source")
-        words = {k: v for k, v in source.items() if isinstance(v, str)} if isinstance(source, dict) else {}
+        words = {k: v for k, v in payload["source"].items() if isinstance(v, str)}
         fields = (
             Field("before", row),
             Field("after", row),
             Field("source", Type(Kind.STRUCT, fields=tuple(Field(k, Type(Kind.STRING)) for k in sorted(words)))),
             Field("op", Type(Kind.STRING), optional=False),
+            *((Field(UNAVAILABLE_FIELD, NAMES),) if UNAVAILABLE_FIELD in payload else ()),
         )
         images = {"before": before and _flat(before), "after": after and _flat(after)}
-        return Type(Kind.STRUCT, fields=fields), {**images, "source": words, "op": payload["op"]}
+        return Type(Kind.STRUCT, fields=fields), {**payload, **images, "source": words}
 
     def _row(self, known: dict[str, Type], row: dict[str, Any]) -> Type:
         if len(known) > MAX_FORMS:
@@ -327,7 +331,7 @@ class _Inferred:
 
 
 def _is_envelope(payload: dict[str, Any]) -> bool:
-    if not {"before", "after", "op"} <= payload.keys():
+    if not {"before", "after", "source", "op"} <= payload.keys() or not isinstance(payload["source"], dict):
         return False
     return all(payload[name] is None or isinstance(payload[name], dict) for name in ("before", "after"))
 

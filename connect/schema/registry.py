@@ -93,7 +93,7 @@ class RegistryClient:
         Raises:
             Retriable: ``registry_unreachable``.
             Failed: ``schema_incompatible`` with the registry's words (F101), ``schema_missing``, ``schema_refused``,
-                ``registry_denied``, ``registry_answer``.
+                ``registry_denied``, ``registry_untrusted``, ``registry_answer``.
         """
         with self._lock:
             known = self._ids.get((subject, text))
@@ -253,7 +253,7 @@ class RegistryClient:
                 answer = _Answer(response.status, response.reason, _body(response, deadline), response.headers)
         except ssl.SSLCertVerificationError as error:
             message = f"{self.shown_url}: its certificate is not trusted: {error.verify_message}"
-            raise Failed("registry_denied", message, hint="set schema_registry.ca_file") from error
+            raise Failed("registry_untrusted", message, hint="set schema_registry.ca_file") from error
         except (OSError, http.client.HTTPException) as error:
             self._down_until = time.monotonic() + DOWN_SECONDS
             reason = str(error) or type(error).__name__

@@ -12,7 +12,7 @@ import pytest
 
 from connect.errors import Failed, RecordError
 from connect.record import UNAVAILABLE, Op
-from connect.schema.model import Field, Kind, TableId, Type, decimal_type
+from connect.schema.model import DECIMAL, Field, Kind, TableId, Type, decimal_type
 from connect.schema.reader import RecordReader
 
 TOPIC = "shop.public.orders"
@@ -160,6 +160,16 @@ def test_a_flat_row_is_an_upsert_of_the_table_that_the_topic_names():
     assert record.after.values() == [1, UNAVAILABLE, None]
 
 
+def test_a_table_with_columns_before_and_after_is_no_envelope():
+    number = {"type": "record", "name": "VariableScaleDecimal", "namespace": "io.debezium.data"}
+    number["fields"] = [{"name": "scale", "type": "int"}, {"name": "value", "type": "bytes"}]
+    fields = [{"name": "before", "type": number}, {"name": "after", "type": "io.debezium.data.VariableScaleDecimal"}]
+    flat = {"type": "record", "name": "V", "fields": [*fields, {"name": "op", "type": "string"}]}
+    value = {"before": {"scale": 1, "value": b"\x0b"}, "after": {"scale": 0, "value": b"\x02"}, "op": "c"}
+    record = read(reader(KEY, flat), KEY_BYTES, avro(1, flat, value))
+    assert record.after.to_dict() == {"before": Decimal("1.1"), "after": Decimal(2), "op": "c"}
+
+
 @pytest.mark.parametrize(("topic", "table"), [("orders", TableId("", "orders")), ("a.b", TableId("a", "b"))])
 def test_short_topics_name_tables_too(topic, table):
     assert read(reader(), KEY_BYTES, None, topic).table == table
@@ -265,6 +275,8 @@ HOSTILE = {
     "two types": record_of(["null", "int", "string"]),
     "unknown type": record_of("Elsewhere"),
     "redefinition": record_of({"type": "record", "name": "R", "fields": []}),
+    "metadata that is none": record_of({"type": "int", "connect.parameters": [1]}),
+    "a scale that is none": record_of({"type": "bytes", "connect.name": DECIMAL, "connect.parameters": {"scale": "x"}}),
     "no schema": "[]",
     "no JSON": "hello",
     "no name": {"type": "record", "fields": []},
@@ -306,7 +318,7 @@ def test_a_hostile_decimal_scale_is_a_record_error():
         _ = found.after["c"]
 
 
-CONNECT_DECIMAL = {"type": "bytes", "name": "org.apache.kafka.connect.data.Decimal", "parameters": {"scale": "2"}}
+CONNECT_DECIMAL = {"type": "bytes", "name": DECIMAL, "parameters": {"scale": "2"}}
 
 
 def json_record(payload, fields=None, name="shop.public.orders.Value") -> bytes:
@@ -342,7 +354,9 @@ def test_a_schema_that_looks_like_the_payloads_start_does_not_mislead():
     assert [read(made, None, json_record({"id": None}, fields)).after["id"] for _ in range(2)] == [None, None]
 
 
-@pytest.mark.parametrize("value", [{"id": "1"}, {"id": None}, {}, {"id": 1.5}, {"id": True}, 5, [], {"id": {}}])
+@pytest.mark.parametrize(
+    "value", [{"id": "1"}, {"id": None}, {}, {"id": 1.5}, {"id": True}, 5, [], {"id": {}}, {"id": []}]
+)
 def test_a_json_payload_that_is_not_of_its_schema_is_a_record_error(value):
     made = RecordReader(None)
     read(made, None, json_record({"id": 1}))  # and so it is when the schema is known already
@@ -356,9 +370,15 @@ def test_a_json_number_for_a_decimal_is_refused_since_it_may_have_lost_digits():
         read(RecordReader(None), None, json_record({"d": 1.25}, fields))
 
 
-@pytest.mark.parametrize(
-    "schema", [{}, {"type": "int128"}, {"type": "struct"}, {"type": "struct", "fields": [1]}, 5, []]
-)
+def struct_of(field) -> dict:
+    return {"type": "struct", "fields": [field]}
+
+
+BAD_SCALE = {"type": "bytes", "name": DECIMAL, "parameters": {"scale": "x"}, "field": "d"}
+NO_SCHEMAS = [{}, 5, [], {"type": "int128"}, {"type": "struct"}, struct_of(1), struct_of(BAD_SCALE)]
+
+
+@pytest.mark.parametrize("schema", [*NO_SCHEMAS, struct_of({"type": "int32", "field": []})])
 def test_a_json_schema_that_is_none_is_unsupported(schema):
     with pytest.raises(Failed) as caught:
         read(RecordReader(None), None, orjson.dumps({"schema": schema, "payload": {}}))
@@ -388,3 +408,16 @@ def test_json_envelopes_without_a_schema_are_envelopes(wrap):
 def test_json_deletes_without_a_schema_have_their_old_row():
     value = orjson.dumps(envelope("d", before={"id": 1, "note": "x"}))
     assert read(RecordReader(None), b'{"id":1}', value).before.to_dict() == {"id": 1, "note": "x"}
+
+
+def test_json_envelopes_without_a_schema_may_name_what_is_missing():
+    value = {**envelope("u", after={"id": 1, "note": PLACEHOLDER, "n": 0}), "unavailable": ["n"]}
+    record = read(RecordReader(None), b'{"id":1}', orjson.dumps(value))
+    assert record.after.to_dict() == {"id": 1, "note": PLACEHOLDER, "n": UNAVAILABLE}
+
+
+@pytest.mark.parametrize("missing", ["n", [1], [["n"]], {}])
+def test_a_list_of_missing_columns_that_is_none_is_a_record_error(missing):
+    value = {**envelope("u", after={"id": 1}), "unavailable": missing}
+    with pytest.raises(RecordError):
+        read(RecordReader(None), b'{"id":1}', orjson.dumps(value))

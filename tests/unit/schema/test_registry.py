@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import ssl
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from connect.config.fields import Secret
 from connect.errors import ConfigError, Failed, Retriable
@@ -34,6 +40,36 @@ class Answers(ThreadingHTTPServer):
         self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
+class TlsAnswers(Answers):
+    """The same behind a certificate of its own making."""
+
+    def __init__(self, names, folder):
+        super().__init__()
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry")])
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        self.ca_file = str(folder / "ca.pem")
+        pem = serialization.Encoding.PEM
+        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (folder / "ca.pem").write_bytes(certificate.public_bytes(pem))
+        (folder / "key.pem").write_bytes(private)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(self.ca_file, folder / "key.pem")
+        self.url = f"https://localhost:{self.server_address[1]}"
+
+    def finish_request(self, request, client_address):
+        untrusted = contextlib.suppress(ssl.SSLError, ConnectionError)  # then the client hangs up
+        with untrusted, self.context.wrap_socket(request, server_side=True) as tls:
+            super().finish_request(tls, client_address)
+
+
 class Handler(BaseHTTPRequestHandler):
     def _serve(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -55,15 +91,20 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def server():
-    answers = Answers()
+@contextlib.contextmanager
+def serving(answers):
     thread = threading.Thread(target=answers.serve_forever, kwargs={"poll_interval": 0.01}, name="registry double")
     thread.start()
     yield answers
     answers.shutdown()
     thread.join(timeout=10)
     answers.server_close()
+
+
+@pytest.fixture
+def server():
+    with serving(Answers()) as answers:
+        yield answers
 
 
 def refused(error, call) -> Failed | Retriable:
@@ -175,3 +216,18 @@ def test_a_schema_that_is_not_self_contained_avro_is_unsupported(server, answer)
 def test_a_url_that_is_no_registrys_is_an_error_of_the_file(url):
     with pytest.raises(ConfigError):
         RegistryClient(url)
+
+
+@pytest.mark.parametrize(("names", "trusted"), [(["localhost"], False), (["elsewhere.example"], True)])
+def test_a_certificate_that_is_unknown_or_anothers_is_not_trusted(tmp_path, names, trusted):
+    with serving(TlsAnswers(names, tmp_path)) as answers:
+        client = RegistryClient(answers.url, ca_file=answers.ca_file if trusted else None)
+        error = refused(Failed, client.check)
+    assert (error.code, answers.requests) == ("registry_untrusted", [])
+
+
+def test_a_certificate_of_the_files_authority_is_trusted(tmp_path):
+    with serving(TlsAnswers(["localhost"], tmp_path)) as answers:
+        answers.answer(200, [])
+        RegistryClient(answers.url, ca_file=answers.ca_file).check()
+    assert len(answers.requests) == 1
