@@ -50,7 +50,7 @@ def _owned(source: SourceConfig) -> Iterable[tuple[DataPath, tuple[str, ...]]]:
     for word in _OWNED:
         value = getattr(source.options, word, None)
         if value is not None:
-            yield (*_path(source), word), (word, str(value), source.plugin.name, _server(source.options))
+            yield (*_path(source), word), (word, str(value), source.plugin.name, server_of(source.options))
 
 
 def _targets(sink: SinkConfig) -> Iterable[tuple[DataPath, tuple[str, ...]]]:
@@ -59,14 +59,14 @@ def _targets(sink: SinkConfig) -> Iterable[tuple[DataPath, tuple[str, ...]]]:
         options = {**sink.defaults.options, **entry.options}
         text = entry.pattern.text if entry.pattern else ""
         path = ("sinks", sink.name, "topics", text)
-        server = (sink.plugin.name, _server(sink.options))
+        server = (sink.plugin.name, server_of(sink.options))
         yield path, ("target", f"that of {text}", repr(sorted(options.items(), key=lambda item: item[0])), *server)
         for key, value in options.items():
             if key in ("table", "index") and "{" not in str(value):
                 yield path, (key, str(value), *server)
 
 
-def _server(options: Any) -> str:
+def server_of(options: Any) -> str:
     """Hosts, ports and paths of a plugin's ``url``: never printed."""
     url = getattr(options, "url", "")
     urls = [one.reveal() if isinstance(one, Secret) else str(one) for one in (url if isinstance(url, tuple) else [url])]

@@ -1,0 +1,87 @@
+"""Everything that can be asked of servers before a run: brokers, registry, and each connector's own checks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from connect.api.preflight import Finding, Severity
+from connect.api.sink import SinkContext
+from connect.config.tables import resolve_tables
+from connect.errors import ConfigError, ConnectError
+from connect.kafka import brokers
+from connect.runtime.tasks import SinkTopics, registry_client, source_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from connect.api.source import SourceContext
+    from connect.api.tables import TableOptions
+    from connect.config.models import Config, SinkConfig, SourceConfig
+    from connect.schema.model import TableId
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One finding and whose it is: ``kafka``, ``schema_registry`` or a connector's name."""
+
+    subject: str
+    finding: Finding
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {"subject": self.subject, **asdict(self.finding)}
+
+
+def examine(config: Config) -> Iterator[Checked]:
+    """Every finding, as it is found; a server that is not there is a finding as well, and the others are asked."""
+    for finding in brokers.findings(config.kafka.settings()):
+        yield Checked("kafka", finding)
+    for finding in _registry(config):
+        yield Checked("schema_registry", finding)
+    for source in config.sources.values():
+        for finding in _source(config, source):
+            yield Checked(source.name, finding)
+    for sink in config.sinks.values():
+        for finding in sink.plugin.preflight(sink.options, _sink_context(config, sink)):
+            yield Checked(sink.name, finding)
+
+
+def _registry(config: Config) -> Iterator[Finding]:
+    client = registry_client(config)
+    if client is None:
+        return
+    try:
+        client.check()
+    except ConnectError as error:
+        yield _finding(error)
+    else:
+        yield Finding("registry", Severity.OK, f"{client.shown_url} answers")
+
+
+def _source(config: Config, source: SourceConfig) -> Iterator[Finding]:
+    """The plugin's checks for the tables that the file names; what is wrong with the names comes first."""
+    tables: Mapping[TableId, TableOptions] = {}
+    try:
+        tables = resolve_tables(source, source.plugin.discover(source.options))
+    except ConfigError as error:
+        for problem in error.problems:
+            yield Finding("tables", Severity.PROBLEM, f"{problem.where}: {problem.message}", problem.fix)
+    except ConnectError as error:
+        yield _finding(error)
+        return  # the server is not there: its own checks would say it again
+    yield from source.plugin.preflight(source.options, _source_context(config, source, tables))
+
+
+def _source_context(config: Config, source: SourceConfig, tables: Mapping[TableId, TableOptions]) -> SourceContext:
+    job = source_job(config, source, lambda _: None, lambda: False)
+    return job.context(tables, lambda _: None)
+
+
+def _sink_context(config: Config, sink: SinkConfig) -> SinkContext:
+    topics = SinkTopics(config, sink)
+    return SinkContext(sink.name, config.name, lambda topic: topics[topic].options)
+
+
+def _finding(error: ConnectError) -> Finding:
+    return Finding(error.code, Severity.PROBLEM, error.message, error.hint)

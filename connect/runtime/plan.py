@@ -1,0 +1,289 @@
+"""What a run would make of the files, before anything is made: tables → topics → targets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from connect.api.tables import TableInfo, TableOptions, View
+from connect.config.conflicts import server_of
+from connect.config.problems import by_place
+from connect.config.tables import resolve_tables
+from connect.config.topics import TargetOptions, resolve_topics
+from connect.errors import ConfigError, Problem
+from connect.kafka.topics import STATE, Topics, events_settings
+from connect.record import plain_shape
+from connect.runtime.tasks import SinkTopics, registry_client, source_job
+from connect.schema.avro import key_subject, value_subject
+from connect.schema.model import DECIMAL, Field, TableId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from connect.config.models import Config, SinkConfig, SourceConfig
+    from connect.runtime.source_task import SourceJob
+    from connect.schema.formats import SourceBlock
+    from connect.schema.model import TableSchema
+    from connect.schema.registry import RegistryClient
+
+JSON_FORMAT: Final = "JSON with schema and payload in every record (the file names no schema_registry)"
+KEYLESS: Final = (
+    "no key: event view only, null keys, one fixed partition; its rows are read in one Kafka transaction, "
+    "and streaming waits meanwhile"
+)
+
+
+@dataclass(frozen=True)
+class PlannedTopic:
+    """A topic of a table. ``exists`` False: the run makes it. ``keep_ms`` is None for a compacted topic."""
+
+    name: str
+    view: str
+    partitions: int
+    keep_ms: int | None
+    exists: bool
+
+
+@dataclass(frozen=True)
+class PlannedTable:
+    """A captured table.
+
+    Attributes:
+        table: Its name on the server.
+        key: The topic key's columns; empty for none.
+        columns: Name → type, as they leave; a ``?`` behind the type may be null.
+        topics: Where it goes.
+        snapshot: Whether its rows are read first.
+        rows: Estimate by the server's statistics.
+        new_columns: What a later column does.
+        notes: What an operator should know.
+    """
+
+    table: str
+    key: tuple[str, ...]
+    columns: Mapping[str, str]
+    topics: tuple[PlannedTopic, ...]
+    snapshot: bool
+    rows: int
+    new_columns: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlannedSource:
+    """A source: what it captures, and which tables of the server it leaves out."""
+
+    name: str
+    plugin: str
+    tables: tuple[PlannedTable, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlannedSink:
+    """A sink: topic → its target's options, with the placeholders filled in."""
+
+    name: str
+    plugin: str
+    targets: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass
+class Plan:
+    """The whole of it.
+
+    Attributes:
+        name: The worker group.
+        format: Of the records.
+        sources: In the file's order.
+        sinks: In the file's order.
+        internal: Topics of the worker's own.
+    """
+
+    name: str
+    format: str
+    sources: list[PlannedSource] = field(default_factory=list)
+    sinks: list[PlannedSink] = field(default_factory=list)
+    internal: list[str] = field(default_factory=list)
+
+
+def make_plan(config: Config) -> Plan:
+    """Ask the sources' servers, Kafka and the registry, and say what a run would do.
+
+    Raises:
+        ConfigError: Every problem: names that fit nothing, topics that exist with other settings, schemas that the
+            registry refuses, two tables meeting in one topic, two topics meeting in one target.
+        ConnectError: A server that is needed is not there.
+    """
+    planner = _Planner(config)
+    plan = planner.plan()
+    if planner.problems:
+        raise ConfigError(by_place(planner.problems))
+    return plan
+
+
+class _Planner:
+    """One plan in the making: problems gather here, and who has which topic."""
+
+    def __init__(self, config: Config) -> None:
+        self.problems: list[Problem] = []
+        self._config = config
+        self._registry = registry_client(config)
+        self._topics = Topics(config.kafka.settings())
+        self._existing = set(self._topics.names())
+        self._owners: dict[str, tuple[TableId, str]] = {}
+        self._targets: dict[tuple[Any, ...], tuple[str, str]] = {}
+
+    def plan(self) -> Plan:
+        """Sources first: their topics are what sinks read, whether they exist yet or not."""
+        config, registry = self._config, self._registry
+        plan = Plan(config.name, f"Avro, schemas in {registry.shown_url}" if registry else JSON_FORMAT)
+        for source in config.sources.values():
+            planned = self._collect(lambda source=source: self._source(source))
+            plan.sources += [planned] if planned else []
+            plan.internal.append(f"{config.name}.{source.name}.positions")
+        for sink in config.sinks.values():
+            made = self._collect(lambda sink=sink: self._sink(sink))
+            plan.sinks += [made] if made else []
+        return plan
+
+    def _collect(self, make: Any) -> Any:
+        try:
+            return make()
+        except ConfigError as error:
+            self.problems += error.problems
+            return None
+
+    def _source(self, source: SourceConfig) -> PlannedSource:
+        infos = source.plugin.discover(source.options)
+        options = resolve_tables(source, infos)
+        job = source_job(self._config, source, lambda _: None, lambda: False)
+        captured = {info.table: (info, options[info.table]) for info in infos if info.table in options}
+        block = job.block(job.build(job.context(options, lambda _: None)))
+        pipeline = job.pipeline(captured)
+        tables = []
+        for info, choice in captured.values():
+            schema = info.schema.with_key(choice.key or info.schema.key)
+            published = pipeline.shape(plain_shape(schema)).schema
+            topics = self._table_topics(job, info.table, choice, published, block)
+            tables.append(_planned(info, choice, published, topics))
+        left_out = tuple(sorted(str(info.table) for info in infos if info.table not in options))
+        return PlannedSource(source.name, source.plugin.name, tuple(tables), left_out)
+
+    def _table_topics(
+        self, job: SourceJob, table: TableId, choice: TableOptions, published: TableSchema, block: SourceBlock
+    ) -> tuple[PlannedTopic, ...]:
+        where = (choice.origin or {}).get("partitions", "")
+        topics = []
+        for view in choice.views:
+            name = job.topic(published.table, view)
+            owner = self._owners.setdefault(name, (table, job.name))
+            if owner != (table, job.name):
+                message = f"{table} of {job.name} and {owner[0]} of {owner[1]} would both be written to topic {name}"
+                self.problems.append(Problem(where, message, "give one of them a route transform, or exclude it"))
+            keep = None if view is View.STATE else choice.events_keep_ms
+            topics.append(PlannedTopic(name, view.value, choice.partitions, keep, name in self._existing))
+            self.problems += _misfits(topics[-1], self._topics, where)
+            self.problems += _refused_schemas(self._registry, name, published, block, choice)
+        return tuple(topics)
+
+    def _sink(self, sink: SinkConfig) -> PlannedSink:
+        chosen = SinkTopics(self._config, sink)
+        names = [name for name in sorted(self._existing | self._owners.keys()) if chosen.wanted(name)]
+        targets = {}
+        for topic, options in resolve_topics(sink, names).items():
+            targets[topic] = rendered(topic, options)
+            self._meet(sink, topic, options, targets[topic])
+        return PlannedSink(sink.name, sink.plugin.name, targets)
+
+    def _meet(self, sink: SinkConfig, topic: str, options: TargetOptions, target: Mapping[str, Any]) -> None:
+        """Two topics in one target would overwrite each other's rows."""
+        names = tuple((key, value) for key, value in target.items() if isinstance(value, str))
+        if not names:
+            return
+        other = self._targets.setdefault((sink.plugin.name, server_of(sink.options), names), (sink.name, topic))
+        if other != (sink.name, topic):
+            message = (
+                f"{topic} of {sink.name} and {other[1]} of {other[0]} meet in one target: {names[0][0]} {names[0][1]}"
+            )
+            where = next(iter(options.origin.values()), sink.where)
+            self.problems.append(Problem(where, message, "use {schema} or {topic} in its name, or exclude one of them"))
+
+
+def _planned(
+    info: TableInfo, choice: TableOptions, published: TableSchema, topics: tuple[PlannedTopic, ...]
+) -> PlannedTable:
+    notes = list(info.notes)
+    if not published.key:
+        notes.insert(0, KEYLESS)
+    if not info.can_change and not any("NOT CAPTURED" in note for note in notes):
+        notes.append("its UPDATEs and DELETEs are NOT CAPTURED: the log does not carry them without a replica identity")
+    if choice.where:
+        notes.append(f"only rows with {choice.where} are read; the log delivers every change")
+    columns = {column.name: type_word(column) for column in published.columns}
+    snapshot = choice.snapshot == "initial"
+    return PlannedTable(
+        str(info.table), published.key, columns, topics, snapshot, info.rows, choice.new_columns, tuple(notes)
+    )
+
+
+def type_word(column: Field) -> str:
+    """A column's type in a word: ``int64``, ``decimal(10,2)?``, ``MicroTimestamp?``."""
+    kind, name = column.type.kind.value, column.type.name
+    if name == DECIMAL:
+        precision, scale = column.type.parameter("connect.decimal.precision"), column.type.parameter("scale")
+        word = f"decimal({precision},{scale})" if precision else f"decimal(scale {scale})"
+    else:
+        word = name.rpartition(".")[2] if name else kind
+    return f"{word}?" if column.optional else word
+
+
+def _misfits(planned: PlannedTopic, topics: Topics, where: str) -> Iterable[Problem]:
+    """What an existing topic has otherwise than the file wants."""
+    if not planned.exists:
+        return
+    found = topics.describe([planned.name]).get(planned.name)
+    if found and found.partitions != planned.partitions:
+        message = f"topic {planned.name} has {found.partitions} partitions and the file wants {planned.partitions}"
+        yield Problem(where, message, f"write partitions: {found.partitions}, or give the source another topic_prefix")
+    wanted = (STATE if planned.keep_ms is None else events_settings(planned.keep_ms))["cleanup.policy"]
+    policy = topics.settings([planned.name])[planned.name].get("cleanup.policy", wanted)
+    if policy != wanted:
+        message = f"topic {planned.name} has cleanup.policy={policy} and its view needs {wanted}"
+        fix = f"kafka-configs.sh --alter --topic {planned.name} --add-config cleanup.policy={wanted}"
+        yield Problem(where, message, fix)
+
+
+def _refused_schemas(
+    registry: RegistryClient | None, topic: str, schema: TableSchema, block: SourceBlock, choice: TableOptions
+) -> Iterable[Problem]:
+    if registry is None:
+        return
+    subjects = [value_subject(topic, schema, block, choice.value)]
+    if schema.key:
+        subjects.append(key_subject(topic, schema))
+    for subject in subjects:
+        for reason in registry.incompatibilities(subject.name, subject.text):
+            fix = "set the subject's compatibility, or give the source another topic_prefix"
+            yield Problem("", f"the registry refuses the schema of {subject.name}: {reason}", fix)
+
+
+def rendered(topic: str, options: TargetOptions) -> dict[str, Any]:
+    """A target's options with ``{topic}``, ``{prefix}``, ``{schema}`` and ``{table}`` filled in."""
+    names = _topic_names(topic)
+    values = options.options.model_dump() if options.options is not None else {}
+    found = {
+        key: re.sub(r"\{(\w+)\}", lambda part: names.get(part[1], part[0]), value) if isinstance(value, str) else value
+        for key, value in values.items()
+    }
+    return {**found, **({"fields": list(options.fields)} if options.fields else {})}
+
+
+def _topic_names(topic: str) -> dict[str, str]:
+    """``<prefix>.<schema>.<table>``, with or without ``.events`` behind (DESIGN §6)."""
+    parts: Sequence[str] = topic.split(".")
+    if len(parts) > 3 and parts[-1] == "events":
+        parts = parts[:-1]
+    schema = parts[-2] if len(parts) > 1 else ""
+    return {"topic": topic, "prefix": ".".join(parts[:-2]), "schema": schema, "table": parts[-1]}
