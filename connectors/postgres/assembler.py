@@ -131,9 +131,9 @@ class Assembler:
         """The events of whole transactions; with ``split`` also those of the open one (S4, invariant 9)."""
         self.marked = False
         if split and self._open is not None:
-            events, self._events, self._size = self._events, [], 0
-            inside = self._inside(self._open)
-            return Delivery(events, inside, boundary=not inside.ordinal)
+            events, self._events, self._size, self._finished = self._events, [], 0, 0
+            self._position = self._inside(self._open)
+            return Delivery(events, self._position, boundary=not self._position.ordinal)
         events, self._events = self._events[: self._finished], self._events[self._finished :]
         self._finished = 0
         if not self._events:
@@ -141,7 +141,7 @@ class Assembler:
         return Delivery(events, self._position, boundary=not self._position.ordinal)
 
     def _inside(self, tx: OpenTransaction) -> PostgresPosition:
-        if tx.ordinal <= self._again:
+        if tx.skip or tx.ordinal <= self._again:
             return self._position
         return replace(self._position, ordinal=tx.ordinal, row_lsn=tx.row_lsn, tx_id=tx.xid, ts_usec=tx.ts_us)
 

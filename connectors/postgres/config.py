@@ -93,12 +93,12 @@ class PostgresConfig(Model):
 def default_name(group: str, connector: str) -> str:
     """The slot's and publication's name of a source that names none: of ``[a-z0-9_]``, at most 59 characters.
 
-    A name that had to be altered beyond ``-`` → ``_``, or cut, carries a hash of the true one: two sources that share
-    a slot would lose changes.
+    A name that is altered beyond ``-`` → ``_``, or cut, or that holds ``_`` itself, carries a hash of the true one: two
+    sources that share a slot would lose changes.
     """
     wanted = f"connect_{group}__{connector}"
     plain = wanted.replace("-", "_")
-    if _SLOT_NAME.fullmatch(plain) and len(plain) <= _MAX_NAME - 4 and not ("-" in wanted and "_" in group + connector):
+    if "_" not in group + connector and len(plain) <= _MAX_NAME - 4 and _SLOT_NAME.fullmatch(plain):
         return plain
     name = re.sub(r"[^a-z0-9_]", "_", plain.lower())
     return f"{name[: _MAX_NAME - 13]}_{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"

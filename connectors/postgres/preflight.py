@@ -13,16 +13,15 @@ from connectors.postgres.catalog import tables_by_name
 from connectors.postgres.config import inserts_publication, publication_name, slot_name
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import translate
-from connectors.postgres.relations import catalog_key, quoted
-from connectors.postgres.server import (
+from connectors.postgres.publication import (
     check_publications,
-    check_usable,
     create_publication_sql,
-    drop_all,
+    drop_publications,
     publication_exists,
-    read_slot,
-    row,
 )
+from connectors.postgres.relations import catalog_key, quoted
+from connectors.postgres.server import row
+from connectors.postgres.slot import check_usable, drop_slot, read_slot
 from connectors.postgres.types import TypeOptions, codec
 
 if TYPE_CHECKING:
@@ -290,6 +289,7 @@ def remove(config: PostgresConfig, context: SourceContext) -> list[str]:
     publications = [main, inserts_publication(main)] if config.publication.manage else []
     with contextlib.closing(connect(config, context.connector)) as connection:
         try:
-            return drop_all(connection, slot_name(config, context.group, context.connector), publications)
+            slot = slot_name(config, context.group, context.connector)
+            return [*drop_slot(connection, slot), *drop_publications(connection, publications)]
         except psycopg.Error as error:
             raise translate(error, f"{context.connector}: remove") from None

@@ -18,8 +18,9 @@ from connectors.postgres.errors import translate
 from connectors.postgres.keyless import KeylessRows, copy_lines
 from connectors.postgres.pgoutput import tuple_of_copy_text
 from connectors.postgres.position import PostgresPosition, parse_lsn
+from connectors.postgres.publication import published_tables
 from connectors.postgres.relations import ShapeColumn, build_shape, catalog_key, quoted
-from connectors.postgres.server import pause, published_tables, writers
+from connectors.postgres.server import pause, writers
 from connectors.postgres.server import row as one_row
 from connectors.postgres.visibility import DatabaseSnapshot
 

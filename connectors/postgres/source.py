@@ -12,25 +12,17 @@ from connect.api.source import Lag, SourceBatch
 from connect.errors import Retriable
 from connect.schema.model import Field, Kind, Type
 from connectors.postgres.assembler import Assembler
+from connectors.postgres.branch import check_branch
 from connectors.postgres.catalog import read_types, table_by_oid
 from connectors.postgres.config import inserts_publication, publication_name, slot_name
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import translate
 from connectors.postgres.position import PostgresPosition
+from connectors.postgres.publication import check_publications, ensure_publications
 from connectors.postgres.relations import Catalog, Relations, catalog_key
 from connectors.postgres.replication import Replication
-from connectors.postgres.server import (
-    check_branch,
-    check_publications,
-    check_ready,
-    check_slot,
-    check_usable,
-    create_slot,
-    ensure_publications,
-    find_tables,
-    read_slot,
-    wait_until_free,
-)
+from connectors.postgres.server import check_ready, find_tables
+from connectors.postgres.slot import check_slot, check_usable, create_slot, read_slot, wait_until_free
 from connectors.postgres.snapshots import PostgresSnapshots
 from connectors.postgres.spool import TransactionSpool
 

@@ -1,0 +1,176 @@
+"""The publications: which tables and kinds of change the stream carries (F20, F21, F41)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+from connect.errors import Failed
+from connect.schema.model import TableId
+from connectors.postgres.errors import translate
+from connectors.postgres.relations import quoted
+from connectors.postgres.server import row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from connectors.postgres.catalog import CatalogTable
+
+_ACTIONS: Final = {False: "insert, truncate", True: "insert, update, delete, truncate"}
+
+
+class Published(NamedTuple):
+    """What the publications send of one table."""
+
+    columns: tuple[str, ...] | None  # None: the server does not say (before 15): all but generated ones
+    row_filter: str | None
+
+
+def ensure_publications(
+    connection: psycopg.Connection[Any], main: str, inserts: str, tables: Mapping[TableId, CatalogTable], connector: str
+) -> list[str]:
+    """Create our publications, or bring their tables up to the file's; returns the names to subscribe to.
+
+    Tables whose UPDATE and DELETE the log could not identify go into ``inserts``, which publishes neither: in the main
+    publication the application's own UPDATE would fail (F21).
+    """
+    names = []
+    for name, can_change in ((main, True), (inserts, False)):
+        wanted = [table for table, info in tables.items() if info.can_change is can_change]
+        exists = publication_exists(connection, name)
+        if not wanted and not exists and not (can_change and not tables):
+            continue
+        try:
+            if exists:
+                _alter_publication(connection, name, wanted)
+            else:
+                _create_publication(connection, name, wanted, _ACTIONS[can_change])
+        except psycopg.Error as error:
+            raise _not_ours(error, name, wanted, _ACTIONS[can_change], connector) from None
+        names.append(name)
+    return names
+
+
+def publication_exists(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Whether there is a publication of that name."""
+    query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = %s)"
+    return bool(row(connection, query, (name,))[0])
+
+
+def create_publication_sql(name: str, tables: Iterable[TableId], actions: str, server_version: int) -> str:
+    """The statement that makes a publication; also what a hint shows."""
+    listed = ", ".join(quoted(table) for table in tables)
+    options = [f"publish = '{actions}'", "publish_via_partition_root = true"]
+    if server_version >= 180_000:
+        options.append("publish_generated_columns = stored")  # F41: the snapshot reads what the publication sends
+    target = f" FOR TABLE {listed}" if listed else ""
+    return f"CREATE PUBLICATION {_identifier(name)}{target} WITH ({', '.join(options)});"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _create_publication(connection: psycopg.Connection[Any], name: str, tables: list[TableId], actions: str) -> None:
+    connection.execute(create_publication_sql(name, tables, actions, connection.info.server_version).encode())
+
+
+def _alter_publication(connection: psycopg.Connection[Any], name: str, wanted: list[TableId]) -> None:
+    listed = connection.execute(
+        "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_publication_rel r"
+        " JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid JOIN pg_catalog.pg_class c ON c.oid = r.prrelid"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = %s",
+        (name,),
+    ).fetchall()
+    present = {(schema, table) for schema, table in listed}
+    for word, tables in (
+        ("ADD", [table for table in wanted if tuple(table) not in present]),
+        ("DROP", sorted(present - {tuple(table) for table in wanted})),
+    ):
+        for table in tables:
+            # A lock that the application waits behind is held for moments only.
+            statement = f"ALTER PUBLICATION {_identifier(name)} {word} TABLE {'.'.join(map(_identifier, table))}"
+            with connection.transaction():
+                connection.execute("SET LOCAL lock_timeout = '2s'")
+                connection.execute(statement.encode())
+
+
+def _not_ours(error: psycopg.Error, name: str, tables: list[TableId], actions: str, connector: str) -> Exception:
+    if error.sqlstate != "42501":
+        return translate(error, f"{connector}: publication {name}")
+    return Failed(
+        "permission",
+        f"{connector}: this role may not make the publication {name}: {error.diag.message_primary}",
+        hint="Let the tables' owner run, and set `publication: {name: …, manage: false}`:\n  "
+        + create_publication_sql(name, tables, actions, 0),
+    )
+
+
+def check_publications(
+    connection: psycopg.Connection[Any], main: str, inserts: str, tables: Mapping[TableId, CatalogTable], connector: str
+) -> list[str]:
+    """A publication that the operator manages must send every captured table; returns the names to subscribe to.
+
+    Raises:
+        Failed: ``publication_missing``, ``not_published``.
+    """
+    names = [name for name in (main, inserts) if publication_exists(connection, name)]
+    if main not in names:
+        raise Failed(
+            "publication_missing",
+            f"{connector}: there is no publication {main}, and `manage: false` forbids to make it",
+            hint=create_publication_sql(main, tables, _ACTIONS[True], connection.info.server_version),
+        )
+    published = published_tables(connection, names)
+    for table, info in tables.items():
+        if table not in published:
+            partitioned = f" If it is there: ALTER PUBLICATION {_identifier(main)} SET (publish_via_partition_root);"
+            raise Failed(
+                "not_published",
+                f"{connector}: {table} is not in the publication {main}",
+                hint=f"ALTER PUBLICATION {_identifier(main)} ADD TABLE {quoted(table)};"
+                + (partitioned if info.kind == "p" else ""),
+            )
+    _check_actions(connection, names, connector)
+    return names
+
+
+def _check_actions(connection: psycopg.Connection[Any], names: list[str], connector: str) -> None:
+    insert, update, delete, truncate = row(
+        connection,
+        "SELECT bool_and(pubinsert), bool_or(pubupdate), bool_or(pubdelete), bool_and(pubtruncate)"
+        " FROM pg_catalog.pg_publication WHERE pubname = ANY(%s)",
+        (names,),
+    )
+    if not (insert and update and delete and truncate):
+        raise Failed(
+            "not_published",
+            f"{connector}: the publication {names[0]} leaves out some kinds of change",
+            hint=f"ALTER PUBLICATION {_identifier(names[0])} SET (publish = '{_ACTIONS[True]}');",
+        )
+
+
+def published_tables(connection: psycopg.Connection[Any], names: Sequence[str]) -> dict[TableId, Published]:
+    """What these publications send, by table; partitions under their root where they are published so."""
+    details = "attnames::text[], rowfilter" if connection.info.server_version >= 150_000 else "NULL, NULL"
+    rows = connection.execute(
+        f"SELECT schemaname::text, tablename::text, {details}"  # noqa: S608 - our own words
+        " FROM pg_catalog.pg_publication_tables WHERE pubname = ANY(%s)".encode(),
+        (list(names),),
+    ).fetchall()
+    return {
+        TableId(schema, table): Published(tuple(columns) if columns is not None else None, row_filter)
+        for schema, table, columns, row_filter in rows
+    }
+
+
+def drop_publications(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[str]:
+    """Drop those that exist; one sentence for each thing done."""
+    done = []
+    for name in names:
+        if publication_exists(connection, name):
+            connection.execute(sql.SQL("DROP PUBLICATION {}").format(sql.Identifier(name)))
+            done.append(f"dropped the publication {name}")
+    return done
