@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _HEADER: Final = struct.Struct(">IQI")  # sub-transaction, LSN, length of the message that follows
 _BLOCK_BYTES: Final = 1 << 20
 _PREFIX: Final = "transaction-"
-_SHAPES: Final = b"RY"  # Relation and Type messages
 _CUT: Final = (
     "Is something else writing to the spool's folder? Restart the connector: the transaction is streamed again."
 )
@@ -121,15 +120,15 @@ class TransactionSpool:
     def replay(self, xid: int) -> Iterator[tuple[int, Data]]:
         """(LSN, message) of a committed transaction in WAL order, read in bounded pieces; empty for an unknown xid.
 
-        Messages of aborted sub-transactions are left out, but not Relation and Type: the server sends a table's shape
-        once in a transaction, and rows after the rollback rely on it.
+        Messages of aborted sub-transactions are left out, their Relation messages too: the shape may have been rolled
+        back with them, and the server sends each shape again after a Stream Abort. May be called more than once.
         """
         transaction = self._transactions.get(xid)
         if transaction is None:
             return
         try:
             for subxid, lsn, message in _records(transaction):
-                if subxid not in transaction.aborted or message[:1] in _SHAPES:
+                if subxid not in transaction.aborted:
                     yield lsn, message
         except OSError as error:
             raise self._failed(error) from error

@@ -56,14 +56,20 @@ def test_F24_nested_rollbacks_leave_only_what_was_released(spool):
     assert [lsn for lsn, _ in replayed(spool, 7)] == [0, 1, 5, 6]
 
 
-def test_the_shape_of_a_table_outlives_the_rollback_of_the_rows_that_brought_it(spool):
-    spool.append(7, 8, 1, b"Rshape")
-    spool.append(7, 8, 2, b"Ytype")
-    spool.append(7, 8, 3, b"Igone")
+def test_F27_a_shape_that_was_rolled_back_is_left_out_and_its_successor_kept(spool):
+    spool.append(7, 8, 1, b"Rshape with a column that is rolled back")
+    spool.append(7, 8, 2, b"Igone")
     spool.abort(7, 8)
+    spool.append(7, 7, 3, b"Rshape")
     spool.append(7, 7, 4, b"Ikept")
 
-    assert replayed(spool, 7) == [(1, b"Rshape"), (2, b"Ytype"), (4, b"Ikept")]
+    assert replayed(spool, 7) == [(3, b"Rshape"), (4, b"Ikept")]
+
+
+def test_a_transaction_can_be_replayed_again(spool):
+    spool.append(7, 7, 1, b"Irow")
+
+    assert replayed(spool, 7) == replayed(spool, 7) == [(1, b"Irow")]
 
 
 def test_F25_an_aborted_transaction_is_forgotten_whole(spool):
@@ -171,7 +177,7 @@ def test_a_full_disk_stops_the_connector_and_what_was_kept_is_still_there(tmp_pa
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     assert failure.value.code == "disk_full"
-    assert [lsn for lsn, _ in replayed(spool, 7)]== list(range(18))
+    assert [lsn for lsn, _ in replayed(spool, 7)] == list(range(18))
     spool.close()
 
 
