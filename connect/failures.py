@@ -315,6 +315,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         _WAITS,
         "Correct schema_registry in the file; the user needs to read and to register subjects.",
     ),
+    "registry_untrusted": Explanation(
+        "The registry's certificate is not signed by an authority that this machine trusts, or is for another name.",
+        _WAITS,
+        "Set schema_registry.tls.ca to the PEM file of the authority, and use the host name of the certificate.",
+    ),
     "registry_needed": Explanation(
         "A topic holds records in a registry's format, and the file names no schema_registry.",
         _SINK_WAITS,

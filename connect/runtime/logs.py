@@ -24,6 +24,8 @@ _CHATTY: Final = (
     "urllib3",
     "uvicorn",
 )
+# librdkafka's own lines: what lasts is raised as an error and told as a state, the rest is noise while brokers move.
+_SILENT: Final = ("connect.kafka.client",)
 # Controls (CR, LF, ESC …), surrogates, line separators, and format characters such as right-to-left marks.
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -101,5 +103,6 @@ def configure(settings: LogSettings, *, connector: str = "", stream: TextIO | No
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Lines(settings, connector))
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if settings.debug else logging.INFO, force=True)
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.DEBUG if settings.debug else logging.WARNING)
+    for names, level in ((_CHATTY, logging.WARNING), (_SILENT, logging.CRITICAL + 1)):
+        for name in names:
+            logging.getLogger(name).setLevel(logging.DEBUG if settings.debug else level)

@@ -107,6 +107,7 @@ class Supervisor:
         """
         with self._answering_signals():
             try:
+                self._publish()
                 verdict = None
                 while verdict is None:
                     self._turn()

@@ -21,10 +21,12 @@ log = logging.getLogger("connect.tests")
 @pytest.fixture(autouse=True)
 def _root_logger() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers = root.handlers[:]
+    levels = {name: logging.getLogger(name).level for name in ("", *logs._CHATTY, *logs._SILENT)}
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def written(settings: LogSettings, connector: str = "shop") -> io.StringIO:
@@ -86,3 +88,13 @@ def test_libraries_are_heard_from_warnings_up() -> None:
     logging.getLogger("elastic_transport.transport").info("PUT http://user:secret@host")
 
     assert stream.getvalue() == ""
+
+
+def test_the_kafka_library_is_silent_but_for_debug() -> None:
+    stream = written(LogSettings())
+    logging.getLogger("connect.kafka.client").critical("FATAL [rdkafka#producer-2]")
+    assert stream.getvalue() == ""
+
+    stream = written(LogSettings(debug=True))
+    logging.getLogger("connect.kafka.client").critical("FATAL [rdkafka#producer-2]")
+    assert "rdkafka" in stream.getvalue()
