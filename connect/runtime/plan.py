@@ -112,8 +112,8 @@ def make_plan(config: Config) -> Plan:
     """Ask the sources' servers, Kafka and the registry, and say what a run would do.
 
     Raises:
-        ConfigError: Every problem: names that fit nothing, topics that exist with other settings, schemas that the
-            registry refuses, two tables meeting in one topic, two topics meeting in one target.
+        ConfigError: Every problem: names that fit nothing, topics that exist with other settings, two tables meeting in
+            one topic, two topics meeting in one target.
         ConnectError: A server that is needed is not there.
     """
     planner = _Planner(config)
@@ -166,13 +166,16 @@ class _Planner:
         for info, choice in captured.values():
             schema = info.schema.with_key(choice.key or info.schema.key)
             published = pipeline.shape(plain_shape(schema)).schema
-            topics = self._table_topics(job, info.table, choice, published, block)
-            tables.append(_planned(info, choice, published, topics))
+            topics = self._table_topics(job, info.table, choice, published)
+            refused = [
+                note for topic in topics for note in _refused(self._registry, topic.name, published, block, choice)
+            ]
+            tables.append(_planned(info, choice, published, topics, refused))
         left_out = tuple(sorted(str(info.table) for info in infos if info.table not in options))
         return PlannedSource(source.name, source.plugin.name, tuple(tables), left_out)
 
     def _table_topics(
-        self, job: SourceJob, table: TableId, choice: TableOptions, published: TableSchema, block: SourceBlock
+        self, job: SourceJob, table: TableId, choice: TableOptions, published: TableSchema
     ) -> tuple[PlannedTopic, ...]:
         where = (choice.origin or {}).get("partitions", "")
         topics = []
@@ -185,7 +188,6 @@ class _Planner:
             keep = None if view is View.STATE else choice.events_keep_ms
             topics.append(PlannedTopic(name, view.value, choice.partitions, keep, name in self._existing))
             self.problems += _misfits(topics[-1], self._topics, where)
-            self.problems += _refused_schemas(self._registry, name, published, block, choice)
         return tuple(topics)
 
     def _sink(self, sink: SinkConfig) -> PlannedSink:
@@ -212,9 +214,13 @@ class _Planner:
 
 
 def _planned(
-    info: TableInfo, choice: TableOptions, published: TableSchema, topics: tuple[PlannedTopic, ...]
+    info: TableInfo,
+    choice: TableOptions,
+    published: TableSchema,
+    topics: tuple[PlannedTopic, ...],
+    refused: list[str],
 ) -> PlannedTable:
-    notes = list(info.notes)
+    notes = [*info.notes, *refused]
     if not published.key:
         notes.insert(0, KEYLESS)
     if not info.can_change and not any("NOT CAPTURED" in note for note in notes):
@@ -255,18 +261,22 @@ def _misfits(planned: PlannedTopic, topics: Topics, where: str) -> Iterable[Prob
         yield Problem(where, message, fix)
 
 
-def _refused_schemas(
+def _refused(
     registry: RegistryClient | None, topic: str, schema: TableSchema, block: SourceBlock, choice: TableOptions
-) -> Iterable[Problem]:
+) -> list[str]:
+    """Notes on schemas that the registry refuses now. A running source may still widen them (rules V1-V6)."""
     if registry is None:
-        return
-    subjects = [value_subject(topic, schema, block, choice.value)]
-    if schema.key:
-        subjects.append(key_subject(topic, schema))
-    for subject in subjects:
-        for reason in registry.incompatibilities(subject.name, subject.text):
-            fix = "set the subject's compatibility, or give the source another topic_prefix"
-            yield Problem("", f"the registry refuses the schema of {subject.name}: {reason}", fix)
+        return []
+    subjects = [
+        value_subject(topic, schema, block, choice.value),
+        *([key_subject(topic, schema)] if schema.key else []),
+    ]
+    return [
+        f"the registry refuses the schema of {subject.name} as the table is now: {reason}; columns that change while "
+        "the source runs are widened first, otherwise it stops as FAILED(schema_incompatible)"
+        for subject in subjects
+        for reason in registry.incompatibilities(subject.name, subject.text)
+    ]
 
 
 def rendered(topic: str, options: TargetOptions) -> dict[str, Any]:

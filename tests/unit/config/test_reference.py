@@ -1,12 +1,14 @@
 """Options as the reference shows them."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from connect.config.fields import Milliseconds, Model, Secret, Size, option
-from connect.config.reference import options
+from connect.config.plugins import discover
+from connect.config.reference import options, page
 
 
 class Colour(StrEnum):
@@ -50,3 +52,11 @@ def test_every_option_has_type_default_and_text():
         ("inner", "mapping", "", ""),
         ("inner.limit", "size", "16MB", ""),
     ]
+
+
+def test_the_committed_page_is_current():
+    committed = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
+
+    assert committed.read_text() == page(found.plugin for found in discover() if found.plugin) + "\n", (
+        "make it anew: python -m connect.config.reference > docs/reference/configuration.md"
+    )

@@ -1,0 +1,119 @@
+"""The files under configs/, and those that were promised: each loads with the installed plugins, without a server."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from connect.config.load import load_config
+from connect.errors import ConfigError
+
+ADDRESSES = {
+    "DEMO_KAFKA": "127.0.0.1:9092",
+    "DEMO_REGISTRY": "http://127.0.0.1:8081",
+    "DEMO_SEARCH": "http://127.0.0.1:9200",
+    "DEMO_SHOP": "postgresql://cdc@127.0.0.1:5432/shop",
+    "DEMO_WAREHOUSE": "postgresql://app@127.0.0.1:5433/warehouse",
+}
+SECRET = "0123456789abcdef0123"
+CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_example_loads(path, monkeypatch):
+    for name in re.findall(r"\$\{env:(\w+)\}", path.read_text()):
+        monkeypatch.setenv(name, ADDRESSES.get(name, SECRET))
+
+    assert load_config([path]).sources
+
+
+LONG = """\
+name: shop-cdc
+kafka: {{bootstrap: "127.0.0.1:9092"}}
+schema_registry: {{url: "http://127.0.0.1:8081"}}
+worker: {{listen: 127.0.0.1:8083, on_failed: keep_others}}
+mask_key: ${{file:{secrets}/mask_key}}
+sources:
+  shop:
+    plugin: postgres
+    url: postgresql://cdc@db.example:5432/shop?sslmode=verify-full
+    password: ${{file:{secrets}/shop}}
+    publication: {{name: connect_shop, manage: false}}
+    snapshot: {{max_query: 2s, max_rows_per_second: 20000{window}}}
+    exclude: ["public.tmp_*", public.sessions]
+    defaults: {{views: [state], partitions: 3, new_columns: publish}}
+    tables:
+      "public.*": {{}}
+      "billing.*": {{new_columns: hold}}
+      public.orders: {{partitions: 12, views: [state, events], events: {{keep: 90d}}}}
+      public.customers: {{columns: [id, name, email, city], mask: {{email: hash}}}}
+      billing.entries:
+        {{key: [account_id, entry_no], views: [events], snapshot: {{where: "booked_at >= '2024-01-01'"}}}}
+      public.audit_log: {{snapshot: {{mode: never}}, views: [events]}}
+    transforms:
+      - filter: {{tables: [public.orders], column: status, not_in: [draft, test]}}
+      - python: {{tables: ["billing.*"], call: "shop_cdc.fixes:clean_memo"}}
+sinks:
+  search:
+    plugin: elasticsearch
+    url: https://es.example:9200
+    topics: {{shop.public.orders: {{index: orders}}, shop.public.customers: {{fields: [id, name]}}}}
+    on_error: dead_letter
+    dead_letters: {{topic: shop-cdc.search.dead, keep: 14d}}
+  warehouse:
+    plugin: sql
+    url: postgresql://app@wh.example/warehouse
+    defaults: {{table: "{{schema}}_{{table}}"}}
+    topics: ["shop.*.*"]
+    exclude: ["shop.public.wishlists"]
+"""
+
+
+@pytest.fixture
+def long_file(tmp_path):
+    """The shape for many tables, with or without a snapshot window."""
+    (tmp_path / "mask_key").write_text("0123456789abcdef\n")
+    (tmp_path / "shop").write_text("secret\n")
+    path = tmp_path / "shop.yaml"
+
+    def written(window: str = "") -> Path:
+        path.write_text(LONG.format(secrets=tmp_path, window=window))
+        return path
+
+    return written
+
+
+def test_every_key_of_the_shape_for_many_tables_is_honoured(long_file):
+    config = load_config([long_file()])
+
+    source, search, warehouse = config.sources["shop"], config.sinks["search"], config.sinks["warehouse"]
+    assert (source.options.snapshot.max_query, source.max_rows_per_second) == (2_000, 20_000)
+    assert (source.options.publication.name, source.options.publication.manage) == ("connect_shop", False)
+    assert source.options.password.reveal() == "secret"
+    assert [pattern.text for pattern in source.exclude] == ["public.tmp_*", "public.sessions"]
+    assert {entry.pattern.text: dict(entry.options) for entry in source.tables} == {
+        "public.*": {},
+        "billing.*": {"new_columns": "hold"},
+        "public.orders": {"partitions": 12, "views": ("state", "events"), "events_keep_ms": 7_776_000_000},
+        "public.customers": {"columns": ("id", "name", "email", "city"), "mask": {"email": "hash"}},
+        "billing.entries": {
+            "key": ("account_id", "entry_no"),
+            "views": ("events",),
+            "where": "booked_at >= '2024-01-01'",
+        },
+        "public.audit_log": {"snapshot": "never", "views": ("events",)},
+    }
+    assert [item.name for item in source.transforms] == ["filter", "python"]
+    assert (search.on_error, search.dead_letter_topic) == ("dead_letter", "shop-cdc.search.dead")
+    assert search.dead_letter_keep_ms == 1_209_600_000
+    assert warehouse.defaults.options == {"table": "{schema}_{table}"}
+    assert config.mask_key is not None
+
+
+def test_a_snapshot_window_is_refused_by_name(long_file):
+    with pytest.raises(ConfigError) as caught:
+        load_config([long_file(', window: "22:00-05:00"')])
+
+    assert [(p.where.rpartition(":")[2], p.message) for p in caught.value.problems] == [
+        ("12", "snapshot.window comes with a later release")
+    ]

@@ -1,0 +1,52 @@
+"""The parts of a plan that need no server."""
+
+import pytest
+
+from connect.config.fields import Model
+from connect.config.topics import TargetOptions
+from connect.runtime.plan import rendered, type_word
+from connect.schema.model import Field, Kind, Type, decimal_type
+
+
+class Target(Model):
+    table: str = "{schema}_{table}"
+    batch: int = 5
+
+
+@pytest.mark.parametrize(
+    ("topic", "table"),
+    [
+        ("shop.public.orders", "public_orders"),
+        ("shop.public.orders.events", "public_orders"),
+        ("a.b.public.orders", "public_orders"),
+        ("orders", "_orders"),
+    ],
+)
+def test_a_targets_placeholders_are_parts_of_the_topics_name(topic, table):
+    assert rendered(topic, TargetOptions(Target(), None, {})) == {"table": table, "batch": 5}
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [("{topic}", "a.b.c"), ("{prefix}-{table}", "a-c"), ("fixed", "fixed"), ("{other}", "{other}")],
+)
+def test_other_placeholders_stay(template, name):
+    assert rendered("a.b.c", TargetOptions(Target(table=template), None, {}))["table"] == name
+
+
+def test_fields_are_shown_with_the_target():
+    assert rendered("a.b.c", TargetOptions(None, ("id", "name"), {})) == {"fields": ["id", "name"]}
+
+
+@pytest.mark.parametrize(
+    ("type_", "optional", "word"),
+    [
+        (Type(Kind.INT64), False, "int64"),
+        (Type(Kind.STRING), True, "string?"),
+        (decimal_type(10, 2), False, "decimal(10,2)"),
+        (decimal_type(None, 2), True, "decimal(scale 2)?"),
+        (Type(Kind.INT64, "io.debezium.time.MicroTimestamp", 1), True, "MicroTimestamp?"),
+    ],
+)
+def test_types_are_shown_in_a_word(type_, optional, word):
+    assert type_word(Field("x", type_, optional=optional)) == word
