@@ -25,11 +25,12 @@ class ColumnCodec:
     Attributes:
         type: The logical type.
         decode: A cell's text form → the Python value of ``type`` (see ``connect.schema.model.Type``), or None under
-            ``unrepresentable: null``. Raises ``Failed`` (``unrepresentable_value``, ``undecodable_value``); ``int``,
-            ``float`` and ``text`` raise ValueError for what is no number or no UTF-8.
+            ``unrepresentable: null``. Raises ``Failed`` (``unrepresentable_value``, ``undecodable_value``), and
+            ValueError for what is no UTF-8 or, where the decoder is ``int`` or ``float`` itself, no number.
         toastable: Whether an UPDATE can leave the value out as unchanged (F22).
         base_oid: The type under all domains; 0 for one that nobody knows.
         typmod: The typmod that holds for it.
+        nullable: Whether ``decode`` may give None: the column is then optional, even if it is NOT NULL.
     """
 
     type: Type
@@ -37,6 +38,7 @@ class ColumnCodec:
     toastable: bool
     base_oid: int = 0
     typmod: int = -1
+    nullable: bool = False
 
 
 def codec(type_oid: int, typmod: int, catalog: TypeCatalog, options: TypeOptions) -> ColumnCodec:
@@ -57,7 +59,8 @@ def codec(type_oid: int, typmod: int, catalog: TypeCatalog, options: TypeOptions
         column_type, decode = _array(info, typmod, catalog, options)
     else:
         column_type, decode = _scalar(info, typmod, options)
-    return ColumnCodec(column_type, decode, info.toastable, info.oid, typmod)
+    nullable = options.unrepresentable == "null" and bool(info.element_oid or info.oid in _SELECTIVE)
+    return ColumnCodec(column_type, decode, info.toastable, info.oid, typmod, nullable)
 
 
 def _array(info: TypeInfo, typmod: int, catalog: TypeCatalog, options: TypeOptions) -> tuple[Type, Decode]:
@@ -85,6 +88,9 @@ def _scalar(info: TypeInfo, typmod: int, options: TypeOptions) -> tuple[Type, De
 
 
 _TEXT: Final = Type(Kind.STRING)
+_SELECTIVE: Final = frozenset(
+    (1114, 1562, 1700)
+)  # some values of timestamp, varbit and numeric fit no schema of theirs
 
 
 def _named(name: str) -> tuple[Type, Decode]:

@@ -264,6 +264,18 @@ def test_an_unrepresentable_value_becomes_null_when_asked_for():
     assert codec(oid("_int4"), -1, CATALOG, options).decode(b"{{1},{2}}") is None
 
 
+def test_columns_whose_values_may_become_null_say_so():
+    options = TypeOptions(unrepresentable="null")
+    nullable = {
+        name
+        for name in ("numeric", "_int4", "timestamp", "varbit", "int4", "text", "timestamptz")
+        if codec(oid(name), -1, CATALOG, options).nullable
+    }
+
+    assert nullable == {"numeric", "_int4", "timestamp", "varbit"}
+    assert not codec(oid("numeric"), -1, CATALOG, DEFAULTS).nullable
+
+
 def test_a_geometry_gives_its_srid_apart():
     catalog = CATALOG.with_types([TypeInfo(50_000, "public", "geometry")])
     decode = codec(50_000, -1, catalog, DEFAULTS).decode
