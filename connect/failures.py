@@ -55,6 +55,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost: it starts again by itself from its stored position.",
         "Nothing, if it was once; if it was killed by SIGKILL, look for the out-of-memory killer with: dmesg.",
     ),
+    "worker_running": Explanation(
+        "A command that changes a connector's state was given while its worker runs.",
+        "Nothing is lost and nothing was changed.",
+        "Stop the worker, give the command again, and start the worker.",
+    ),
     "crash_loop": Explanation(
         "The connector's process died again and again without committing anything in between.",
         _WAITS,

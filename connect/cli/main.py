@@ -31,6 +31,8 @@ COMMANDS: Final = {
     "doctor": Lazy("connect.cli.doctor:doctor", "Ask every server: settings, rights, slots, disks, limits."),
     "topic": Lazy("connect.cli.topic:app", "Look into topics: decoded records."),
     "plugins": Lazy("connect.cli.plugins:plugins", "List the installed plugins and their options."),
+    "remove": Lazy("connect.cli.remove:remove", "Drop a source's slot and publications, and forget its position."),
+    "rebuild": Lazy("connect.cli.rebuild:rebuild", "Drop what a sink made; its next start fills it again."),
     "explain": Lazy(
         "connect.cli.explain:explain", "Say what a code means: what happened, is anything lost, what to do."
     ),

@@ -53,7 +53,7 @@ class PositionStore:
         for message in read_to(self._settings, self.topic, 0, end, seconds):
             key, value = message.key(), message.value()
             if key == _POSITION:
-                position = self._decode(value, message)
+                position = None if value is None else self._decode(value, message)
             elif key is not None and key.startswith(_NOTE):
                 name = key[len(_NOTE) :].decode()
                 if value is None:
@@ -63,6 +63,22 @@ class PositionStore:
             else:
                 raise self._foreign(message)
         return position, notes
+
+    def forget(self, producer: TransactionalProducer) -> bool:
+        """Forget the position and how far snapshots are, for a source that starts anew; False if there was none.
+
+        Topics' ids and schemas stay noted: the source will write to the same topics.
+        """
+        position, notes = self.read()
+        if position is None:
+            return False
+        producer.begin()
+        for name in notes:
+            if name.startswith(("snapshot:", "lacking:")):
+                producer.send(self.topic, _NOTE + name.encode(), None, 0)
+        producer.send(self.topic, _POSITION, None, 0)
+        producer.commit()
+        return True
 
     def _decode(self, value: bytes | None, message: Message) -> dict[str, Any]:
         try:
@@ -137,3 +153,21 @@ def _consume(consumer: Consumer, topic: str, end: int, seconds: float) -> Iterat
     text = f"reading topic {topic}: its stable offset did not reach {end}"
     hint = "A transaction is open in this topic: kafka-transactions.sh find-hanging names its producer."
     raise Retriable(text, code="hanging_transaction", hint=hint)
+
+
+def live_keys(settings: Mapping[str, Any], topics: Topics, topic: str, partitions: int) -> list[bytes]:
+    """Keys of a state topic whose last value is no tombstone, read back from the topic itself (DESIGN §6, TRUNCATE).
+
+    Everything that the caller sent to the topic must be committed before.
+    """
+    live: dict[bytes, None] = {}
+    for partition, end in enumerate(topics.ends(topic, partitions)):
+        for message in read_to(settings, topic, partition, end, 60.0):
+            key = message.key()
+            if key is None:
+                continue
+            if message.value() is None:
+                live.pop(key, None)
+            else:
+                live[key] = None
+    return list(live)

@@ -1,0 +1,31 @@
+"""``connect rebuild SINK FILE…``: let a sink begin again from offset 0."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path  # noqa: TC003 - Typer reads annotations when it runs
+from typing import Annotated
+
+import typer
+
+from connect.cli.asking import confirmed
+from connect.config.load import load_config
+from connect.runtime.maintenance import rebuild_sink, refuse_while_running
+
+
+def rebuild(
+    sink: Annotated[str, typer.Argument(help="Its name in the file.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Configuration files.", show_default=False)],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Drop the tables or indices that a sink made, and nothing else; its next start fills them again.
+
+    Exit codes: 0 done, 1 failed, 2 faults in the files, 3 not confirmed.
+    """
+    config = load_config(files)
+    refuse_while_running(config.name)
+    confirmed(f"Drop what {sink} made in its target? The next run fills it again from the topics.", yes=yes)
+    done = rebuild_sink(config, sink)
+    print(json.dumps({"done": done}) if as_json else "\n".join(done) or "There was nothing to drop.")

@@ -1,0 +1,35 @@
+"""``connect remove SOURCE FILE…``: take a source off its server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path  # noqa: TC003 - Typer reads annotations when it runs
+from typing import Annotated
+
+import typer
+
+from connect.cli.asking import confirmed
+from connect.config.load import load_config
+from connect.runtime.maintenance import refuse_while_running, remove_source
+
+
+def remove(
+    source: Annotated[str, typer.Argument(help="Its name in the file.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Configuration files.", show_default=False)],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Drop a source's replication slot and publications, and forget its position. Its topics stay.
+
+    Exit codes: 0 done, 1 failed, 2 faults in the files, 3 not confirmed.
+    """
+    config = load_config(files)
+    refuse_while_running(config.name)
+    confirmed(
+        f"Drop the slot and publications of {source}, and forget its position? Its topics stay as they are. If it is "
+        "started again, it reads every table anew, and rows deleted meanwhile stay in the topics.",
+        yes=yes,
+    )
+    done = remove_source(config, source)
+    print(json.dumps({"done": done}) if as_json else "\n".join(done) or "There was nothing to remove.")
