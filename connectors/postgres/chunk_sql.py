@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from psycopg import sql
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from connect.record import RowShape
     from connectors.postgres.catalog import CatalogColumn, CatalogTable
     from connectors.postgres.visibility import DatabaseSnapshot
+
+SENDS_GENERATED: Final = 180_000
 
 
 class Reading(NamedTuple):
@@ -39,16 +41,22 @@ class Reading(NamedTuple):
     ts_us: int
 
 
-def sent_columns(table: CatalogTable, published: Collection[str] | None) -> tuple[CatalogColumn, ...]:
+def sent_columns(
+    table: CatalogTable, published: Collection[str] | None, server_version: int
+) -> tuple[CatalogColumn, ...]:
     """The columns that the stream carries (F41).
 
     Args:
         table: The table.
-        published: What the publication says; None where it does not: then all but generated ones.
+        published: The publication's columns; None where there is no word of them: then all that can be.
+        server_version: Before 18 generated columns are never sent, though a server may list them; virtual ones never.
     """
-    if published is None:
-        return tuple(column for column in table.columns if not column.generated)
-    return tuple(column for column in table.columns if column.name in published)
+    sendable = {"", "s"} if server_version >= SENDS_GENERATED else {""}
+    return tuple(
+        column
+        for column in table.columns
+        if column.generated in sendable and (published is None or column.name in published)
+    )
 
 
 def chunk_order(table: CatalogTable, columns: Sequence[CatalogColumn]) -> tuple[str, ...]:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from connectors.postgres.config import PostgresConfig
     from connectors.postgres.types import TypeCatalog
 
-_STORED_GENERATED: int = 180_000  # from here on our publications send stored generated columns (F41)
-
 
 def discover(config: PostgresConfig) -> list[TableInfo]:
     """Every table of the database that can be captured: permanent ones, partitioned ones as their roots.
@@ -39,10 +37,7 @@ def discover(config: PostgresConfig) -> list[TableInfo]:
 
 def table_info(table: CatalogTable, types: TypeCatalog, config: PostgresConfig, server_version: int) -> TableInfo:
     """One table as the framework describes it."""
-    published = None
-    if server_version >= _STORED_GENERATED:
-        published = {column.name for column in table.columns if column.generated != "v"}
-    columns = sent_columns(table, published)
+    columns = sent_columns(table, None, server_version)
     names = [column.name for column in columns]
     shape = build_shape(
         table.table,

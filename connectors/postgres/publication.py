@@ -9,6 +9,7 @@ from psycopg import sql
 
 from connect.errors import Failed
 from connect.schema.model import TableId
+from connectors.postgres.chunk_sql import SENDS_GENERATED
 from connectors.postgres.errors import translate
 from connectors.postgres.relations import quoted
 from connectors.postgres.server import row
@@ -63,7 +64,7 @@ def create_publication_sql(name: str, tables: Iterable[TableId], actions: str, s
     """The statement that makes a publication; also what a hint shows."""
     listed = ", ".join(quoted(table) for table in tables)
     options = [f"publish = '{actions}'", "publish_via_partition_root = true"]
-    if server_version >= 180_000:
+    if server_version >= SENDS_GENERATED:
         options.append("publish_generated_columns = stored")  # F41: the snapshot reads what the publication sends
     target = f" FOR TABLE {listed}" if listed else ""
     return f"CREATE PUBLICATION {_identifier(name)}{target} WITH ({', '.join(options)});"

@@ -208,7 +208,7 @@ class PostgresSnapshots:
             self._refresh_types(connection)
             connection.execute(f"SET LOCAL statement_timeout = {budget:d}")
             names = published.columns if published is not None else None
-            columns = sent_columns(described, names)
+            columns = sent_columns(described, names, connection.info.server_version)
             conditions = [c for c in (self._tables[table].where, published.row_filter if published else None) if c]
             yield Reading(
                 described,

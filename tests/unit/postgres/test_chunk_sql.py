@@ -65,10 +65,18 @@ def test_F168_key_texts_are_literals():
     assert "E'back\\\\slash'::integer" in query
 
 
-def test_F41_without_word_from_the_server_generated_columns_are_left_out():
-    described = table(*AB, column("g", generated="s"))
-    assert [c.name for c in sent_columns(described, None)] == ["a", "b"]
-    assert [c.name for c in sent_columns(described, {"a", "g"})] == ["a", "g"]
+@pytest.mark.parametrize(
+    ("published", "version", "expected"),
+    [
+        (None, 150000, ["a", "b"]),
+        (None, 180000, ["a", "b", "g"]),
+        ({"a", "g", "v"}, 150000, ["a"]),
+        ({"a", "g"}, 180000, ["a", "g"]),
+    ],
+)
+def test_F41_generated_columns_are_read_where_the_stream_carries_them(published, version, expected):
+    described = table(*AB, column("g", generated="s"), column("v", generated="v"))
+    assert [c.name for c in sent_columns(described, published, version)] == expected
 
 
 def test_chunks_go_by_the_first_unique_key_that_is_published():
