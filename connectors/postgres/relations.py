@@ -50,7 +50,8 @@ def build_shape(  # noqa: PLR0913, PLR0917 - one call builds a shape from all th
             fields.append(Field(column.name, how.type, optional=column.name not in key))
         else:
             default = constant_default(now.default, how)
-            fields.append(Field(column.name, how.type, not now.not_null, default, now.comment))
+            optional = not now.not_null or (how.nullable and column.name not in key)
+            fields.append(Field(column.name, how.type, optional, default, now.comment))
         decoders.append(how.decode)
     return RowShape(TableSchema(table, tuple(fields), key), split, tuple(decoders))
 
