@@ -10,7 +10,7 @@ from pydantic import field_validator, model_validator
 
 from connect.config.fields import Changes, Model, option
 from connect.errors import Failed
-from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, RowShape
+from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, RowShape, SinkRecord
 from connect.schema.model import DECIMAL, VARIABLE_SCALE_DECIMAL, Kind, Type
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ class Filter:
         return self._filtered
 
     def _filtered(self, change: Change) -> Change | None:
-        if change.op is Op.TRUNCATE or (change.op is Op.DELETE and not isinstance(change, ChangeEvent)):
+        if not isinstance(change, ChangeEvent):
+            return self._filtered_record(change)
+        if change.op is Op.TRUNCATE:
             return change
         before = self._matches(change.before)
         if change.op is Op.DELETE:
@@ -100,6 +102,19 @@ class Filter:
             return None  # it was never in the topic
         return self._leaving(change)
 
+    def _filtered_record(self, record: SinkRecord) -> SinkRecord | None:
+        """At a sink any keyed row that does not match is a delete: compaction may have removed what came before."""
+        if record.after is None:
+            return record
+        matches = self._matches(record.after)
+        if matches is None:
+            matches = self._matches(record.before)
+        if matches is None:
+            raise self._undecided(record)
+        if matches:
+            return record
+        return None if record.key is None else replace(record, op=Op.DELETE, before=None, after=None)
+
     def _matches(self, row: Row | None) -> bool | None:
         """None where it cannot be told."""
         if row is None:
@@ -107,14 +122,14 @@ class Filter:
         value = row[self._condition.column]
         return None if value is UNAVAILABLE else self._test(row.shape)(value)
 
-    def _leaving(self, change: Change) -> Change | None:
+    def _leaving(self, change: ChangeEvent) -> ChangeEvent:
         """The delete of a key. Where the old row did not say whether it matched, deleting an absent key is harmless."""
-        if not isinstance(change, ChangeEvent):
-            return replace(change, op=Op.DELETE, before=None, after=None) if change.key is not None else None
         before = change.before
         if before is None and change.after is not None:
             before = change.after.under(self._only_key(change.after.shape))
-        return replace(change, op=Op.DELETE, before=before, after=None, shape=before.shape if before else change.shape)
+        return replace(
+            change, op=Op.DELETE, before=before, after=None, shape=change.shape if before is None else before.shape
+        )
 
     def _only_key(self, shape: RowShape) -> RowShape:
         """The same columns, of which only the key is there."""
@@ -172,11 +187,9 @@ class Filter:
         return Failed("filter_undecided", message, hint=hint)
 
 
-def _entering(change: Change) -> Change:
+def _entering(change: ChangeEvent) -> ChangeEvent:
     """A row that begins to match is new to the topic; its old values never were in it."""
-    if isinstance(change, ChangeEvent) and change.op is Op.UPDATE:
-        return replace(change, op=Op.CREATE, before=None)
-    return change
+    return replace(change, op=Op.CREATE, before=None) if change.op is Op.UPDATE else change
 
 
 def _convert(written: Any, column: Type) -> Any:

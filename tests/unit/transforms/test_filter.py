@@ -117,8 +117,9 @@ def test_one_test_on_scalars_is_needed(chain, options):
         chain(("filter", {"column": "status", **options}))
 
 
-def test_a_sinks_record_that_stops_matching_becomes_a_delete_of_its_key(chain, record):
-    left = chain(DRAFTS_OUT).apply(record("u", 1, "1,draft,x"))
+@pytest.mark.parametrize("op", ["c", "r", "u"])
+def test_a_sinks_record_that_does_not_match_becomes_a_delete_whatever_compaction_left_before_it(chain, record, op):
+    left = chain(DRAFTS_OUT).apply(record(op, 1, "1,draft,x", "1,draft,x"))
 
     assert (left.op, left.after, left.key.key) == (Op.DELETE, None, (1,))
 
