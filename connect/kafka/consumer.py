@@ -26,6 +26,13 @@ _QUEUE_KBYTES: Final = 32_768
 _FETCH_BYTES: Final = 16_777_216
 _PARTITION_BYTES: Final = 4_194_304
 _SLICE: Final = 1000
+_UNKNOWN: Final = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - librdkafka's local codes have public names that begin so
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001 - as above
+    }
+)
 
 
 class Raw(NamedTuple):
@@ -173,6 +180,8 @@ class SinkConsumer:
         place, offset = self._assigned[message.topic() or "", message.partition() or 0], message.offset() or 0
         error = message.error()
         if error is not None:
+            if error.code() in _UNKNOWN:
+                return 0  # the next look at the topics says whether it is gone (F98) or only not known here yet
             if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's name for it
                 raise _reading(error, place)
             # Where the next record would be, control records included (F85).
@@ -213,9 +222,6 @@ def _reading(error: KafkaError, place: TopicPartition) -> Exception:
         message = f"the next record of {where} that the sink needs is gone from Kafka"
         hint = "Records were removed by retention or by hand. Run connect rebuild for this sink."
         return Failed("offset_out_of_range", message, hint=hint)
-    if error.code() in {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}:  # noqa: SLF001 - as above
-        hint = "Run connect rebuild for this sink once the topic is there again."
-        return Failed("topic_id_changed", f"topic {place.topic} was deleted while the sink read it", hint=hint)
     return translate(error, f"reading {where}")
 
 

@@ -29,6 +29,7 @@ class Progress:
         next: The next offset that the sink holds.
         seen: The next offset when the sink last stood at the end of the partition, at ``seen_ms``.
         seen_ms: Milliseconds since 1970 UTC; before the end was ever reached, when the first start was.
+        began_ms: When the first start was.
     """
 
     start: int
@@ -36,6 +37,7 @@ class Progress:
     next: int
     seen: int
     seen_ms: int
+    began_ms: int
 
 
 class Bootstrap:
@@ -79,7 +81,7 @@ class Bootstrap:
             if any(offsets.values()) and "compact" in policies:
                 self._unknown_time(topic.name, offsets, bounds)
             for tp, start in starts.items():
-                self.partitions[tp] = Progress(start, bounds[tp].end, start, start, now_ms)
+                self.partitions[tp] = Progress(start, bounds[tp].end, start, start, now_ms, now_ms)
         else:
             self._restore(topic, stored, starts)
         if "compact" in policies:
@@ -130,12 +132,13 @@ class Bootstrap:
             kept_ms = self._kept_ms.get(tp.topic)
             if kept_ms is None or progress.next >= ends.get(tp, 0):
                 continue
-            # A target that went back behind the note was restored: when it stood there is not known (F140).
+            # A target that went back behind the note was restored from a backup of unknown age (F140).
             went_back = progress.next < progress.seen
-            if went_back or now_ms - progress.seen_ms > kept_ms * _MARGIN:
+            since_ms = progress.began_ms if went_back else progress.seen_ms
+            if now_ms - since_ms > kept_ms * _MARGIN:
                 why = "its target went back to an older position" if went_back else "it was behind for too long"
                 message = f"{tp.topic}[{tp.partition}] may have lost deletes that the sink has not read: {why}"
-                raise Failed("tombstones_may_be_gone", message, hint=f"{_REBUILD} Or raise delete.retention.ms.")
+                raise Failed("tombstones_may_be_gone", message, hint=_REBUILD)
 
     def complete(self, topic: str | None = None) -> bool:
         """Whether the ends noted at first start are reached, in one topic or in all."""

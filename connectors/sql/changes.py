@@ -80,9 +80,10 @@ def _over(before: Upsert | Delete, after: Upsert) -> Upsert:
     """The row that ``after`` leaves where ``before`` was."""
     if isinstance(before, Delete):
         return after._replace(fresh=True)
+    # A row that was whole when it came has been written whole: what the later one lacks stays as it was.
+    missing = after.missing if before.missing else ()
     if before.columns == after.columns:
-        return after._replace(fresh=before.fresh)
+        return after._replace(missing=missing, fresh=before.fresh)
     merged = dict(zip(before.columns, before.values, strict=True))
     merged.update(zip(after.columns, after.values, strict=True))
-    missing = tuple(name for name in after.missing if name not in merged)
     return Upsert(tuple(merged), tuple(merged.values()), missing, before.fresh)

@@ -34,9 +34,11 @@ class SqlConfig(Model):
     @field_validator("url")
     @classmethod
     def _known_dialect(cls, url: Secret) -> Secret:
-        scheme = url.reveal().partition(":")[0]
+        scheme, colon, _ = url.reveal().partition("://")
         if scheme not in _DIALECTS:
-            message = f"{scheme!r} is no database that this sink knows: write postgresql://… or sqlite:///path"
+            # Without a scheme the text may be anything, a password among it (F160).
+            named = f"{scheme!r} is no database that this sink knows" if colon else "the URL begins with no scheme"
+            message = f"{named}: write postgresql://… or sqlite:///path"
             raise ValueError(message)
         return url
 

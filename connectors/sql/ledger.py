@@ -76,9 +76,9 @@ class Ledger:
             ),
             self._connector,
         )
+        self._db.run(self._sql(f"UPDATE {sinks} SET epoch = epoch + 1 WHERE connector = ?"), self._connector)
         [(epoch, version)] = self._db.rows(
-            self._sql(f"UPDATE {sinks} SET epoch = epoch + 1 WHERE connector = ? RETURNING epoch, version"),
-            self._connector,
+            self._sql(f"SELECT epoch, version FROM {sinks} WHERE connector = ?"), self._connector
         )
         if version != VERSION:
             message = f"the position of {self._connector} has version {version} and this Connect knows {VERSION}"

@@ -68,9 +68,9 @@ class PostgresDatabase:
         except psycopg.Error as error:
             raise _refused_connection(error) from None
         self._cursor = RawCursor(self._connection)
-        self._schema = config.db_schema or ""
-        if not self._schema:
-            self._schema = self._current_schema()
+        self.schema = config.db_schema or ""
+        if not self.schema:
+            self.schema = self._current_schema()
 
     def _current_schema(self) -> str:
         [(schema,)] = self.rows("SELECT current_schema()")
@@ -124,7 +124,7 @@ class PostgresDatabase:
 
     def place(self, table: str) -> str:
         """See ``Database``."""
-        return f"{quote(self._schema)}.{quote(table)}"
+        return f"{quote(self.schema)}.{quote(table)}"
 
     def column_type(self, type_: Type) -> ColumnType:
         """See ``Database``."""
@@ -139,14 +139,14 @@ class PostgresDatabase:
         found = self.rows(
             "SELECT c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
             " WHERE n.nspname = $1 AND c.relname = $2",
-            self._schema,
+            self.schema,
             table,
         )
         if not found:
             return None
         [(oid, kind)] = found
         if kind not in {"r", "p"}:
-            raise Failed("target_kind", f"{self._schema}.{table} is no table", hint="Write another table: for it.")
+            raise Failed("target_kind", f"{self.schema}.{table} is no table", hint="Write another table: for it.")
         columns = {row[0]: Column(*row) for row in self.rows(_COLUMN, oid)}
         keys = self.rows(_KEYS, oid)
         ours = next((name for name, _, _ in keys if OURS.fullmatch(name)), "")
@@ -165,7 +165,7 @@ class PostgresDatabase:
 
     def lock_tables(self) -> None:
         """See ``Database``."""
-        self.rows("SELECT pg_advisory_xact_lock(hashtext($1))", f"connect tables of {self._schema}")
+        self.rows("SELECT pg_advisory_xact_lock(hashtext($1))", f"connect tables of {self.schema}")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -80,7 +80,7 @@ class SqlSink:
         if not failures:
             failures = self._commit(self._db, changes, next_offsets)
             if failures:
-                self._targets.recheck()
+                self._look_at_targets([batch[failure.index] for failure in failures])
         if failures:
             return WriteResult(sorted(failures, key=lambda failure: failure.index))
         return WriteResult(applied=len(changes), incomplete=self._incomplete)
@@ -112,6 +112,12 @@ class SqlSink:
             return truncation(index, record) if self._targets.find(record.topic) else None
         plan = self._targets.plan(record)
         return change(index, record, plan) if plan else None  # None: a delete where there never was a row (F133)
+
+    def _look_at_targets(self, refused: Sequence[SinkRecord]) -> None:
+        """Rows were refused: if a target was altered under us it is no fault of the rows, and FAILED says so (F136)."""
+        self._targets.recheck()
+        for record in refused:
+            self._change(0, record)
 
     def _commit(
         self, db: Database, changes: Sequence[Change], next_offsets: Mapping[TopicPartition, int]
