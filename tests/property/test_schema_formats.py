@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connect.errors import Failed, RecordError
-from connect.record import UNAVAILABLE, ChangeEvent, Op, plain_row, plain_shape
+from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, RowShape, plain_row, plain_shape, text
 from connect.schema.avro import AvroFormat, value_subject
 from connect.schema.avro_codec import zigzag
 from connect.schema.avro_reader import shortest_float32
@@ -373,3 +373,19 @@ def outcome(schemas, key, value) -> str:
     except (RecordError, Failed) as error:
         return error.code
     return "read"
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**15), 2**15 - 1), st.text(), st.text() | st.none())
+def test_undecoded_cells_of_the_log_and_their_values_give_the_same_bytes(number, small, words, more):
+    kinds = [Field("id", INT64, optional=False), Field("small", Type(Kind.INT16)), Field("words", STRING)]
+    schema = TableSchema(TableId("public", "things"), (*kinds, Field("more", STRING, default="x")), ("id", "words"))
+    row = [number, small, words, more]
+    cells = [None if value is None else str(value).encode() for value in row]
+    made = AvroFormat(Schemas())
+    shape = RowShape(schema, lambda data: data, (int, int, text, text))
+    by_log = made.encoder(TOPIC, shape, SOURCE)
+    by_value = made.encoder(TOPIC, plain_shape(schema), SOURCE)
+    logged = Row(shape, cells)
+    event = event_of(schema, row)
+    assert by_log.value(event.with_rows(None, logged), 5) == by_value.value(event, 5)
+    assert by_log.key(logged) == by_value.key(event.after)
