@@ -24,7 +24,7 @@ MAX_VALUES: Final = 100_000  # with aliases followed, so that a bomb is refused 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _REAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _CONSTANTS: Final[Mapping[str, bool | None]] = {"true": True, "false": False, "null": None, "~": None, "": None}
-_NEEDS_QUOTES: Final = "%@`&!|>*"
+_UNPRINTABLE: Final = frozenset("\0")
 
 
 class Integer(int):
@@ -125,6 +125,9 @@ def parse(text: str, name: str) -> Document:
         line = text.count("\n", 0, error.position) + 1
         fix = "remove the control character"
         raise ConfigError([Problem(f"{name}:{line}", f"character {error.character:#x} is not allowed", fix)]) from None
+    except (ValueError, OverflowError):  # PyYAML's own chr() of an escape
+        message, fix = "an escape in double quotes names no character", "write the character itself"
+        raise ConfigError([Problem(f"{name}:{composer.line}", message, fix)]) from None
     flat = _Flattener(name, composer.problems)
     data = flat.value(root, ()) if root else None
     if not isinstance(data, dict):
@@ -163,6 +166,7 @@ class _Composer:
 
     def __init__(self, text: str, name: str) -> None:
         self.problems: list[Problem] = []
+        self.line = 1  # where the last event began
         self._name = name
         self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=yaml.SafeLoader)
         self._anchors: dict[str, _Node] = {}
@@ -181,7 +185,7 @@ class _Composer:
         self.problems.append(Problem(f"{self._name}:{_line(event)}", message, fix))
 
     def _node(self, event: yaml.Event, depth: int) -> _Node:
-        line = _line(event)
+        line = self.line = _line(event)
         if depth > MAX_DEPTH:
             raise ConfigError([Problem(f"{self._name}:{line}", f"nested deeper than {MAX_DEPTH} levels")])
         if isinstance(event, yaml.AliasEvent):
@@ -240,6 +244,9 @@ class _Flattener:
             raise ConfigError([Problem(f"{self._name}:{node.line}", message, "write the values out")])
         self.places.setdefault(path, f"{self._name}:{node.line}")
         if node.text is not None:
+            if not _UNPRINTABLE.isdisjoint(node.text) or not _encodes(node.text):
+                message = "an escape names a character that no text can hold"
+                self._problems.append(Problem(f"{self._name}:{node.line}", message, "take it out"))
             return _scalar(node.text) if node.plain else node.text
         if node.pairs is not None:
             return self._mapping(node.pairs, path)
@@ -261,6 +268,14 @@ class _Flattener:
                 self.places[(*path, key.text)] = where
                 mapping[key.text] = self.value(value, (*path, key.text))
         return mapping
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def _scalar(text: str) -> Any:

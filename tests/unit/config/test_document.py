@@ -171,3 +171,11 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
     path.write_bytes(b"\xef\xbb\xbfa: 1\n")
 
     assert read_document(path).data == {"a": 1}
+
+
+@pytest.mark.parametrize("escape", ["\\UFFFFFFFF", "\\ud800", "\\0"])
+def test_an_escape_that_is_no_character_is_refused_with_its_line(escape):
+    problem = refused(f'a: 1\nb: "{escape}"\n')
+
+    assert problem.where in ("f.yaml:1", "f.yaml:2")
+    assert "escape" in problem.message
