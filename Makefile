@@ -27,5 +27,8 @@ lint: venv       ## ruff, mypy strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: venv      ## measure, and write docs/BENCH.md; QUICK=1 takes smaller inputs
+	$(BIN)/python tests/bench/bench.py
+
 clean:           ## remove what the targets made here
 	rm -rf $(VENV) build dist *.egg-info

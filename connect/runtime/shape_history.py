@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from connect.schema.evolution import evolve
+from connect.errors import Failed
+from connect.schema.evolution import Evolution, evolve
 from connect.schema.stored import schema_from_json, schema_to_json
 
 if TYPE_CHECKING:
@@ -24,11 +25,17 @@ class ShapeHistory:
         options: TableOptions,
         notes: Mapping[str, dict[str, Any]],
         remember: Callable[[str, dict[str, Any]], None],
+        may_break: Callable[[], bool],
     ) -> None:
-        """``remember`` takes a note that is to ride with the next position."""
+        """``remember`` takes a note that is to ride with the next position.
+
+        ``may_break`` asks whether the operator allowed incompatible schemas of the table's topics; it is asked only
+        when there is one.
+        """
         self._name = f"shape:{table}"
         self._options = options
         self._remember = remember
+        self._may_break = may_break
         self._shapes: dict[RowShape, RowShape] = {}
         note = notes.get(self._name)
         self._published: TableSchema | None = schema_from_json(note) if note else None
@@ -49,8 +56,17 @@ class ShapeHistory:
         if before is None:
             self._published = shape.schema
         else:
-            evolution = evolve(before, shape.schema, self._options.new_columns)
+            evolution = self._evolve(before, shape.schema)
             self._published, shape = evolution.schema, evolution.shape(shape)
         if self._published != before:
             self._remember(self._name, schema_to_json(self._published))
         return shape
+
+    def _evolve(self, before: TableSchema, now: TableSchema) -> Evolution:
+        policy = self._options.new_columns
+        try:
+            return evolve(before, now, policy)
+        except Failed as error:
+            if error.code != "schema_incompatible" or not self._may_break():
+                raise
+        return evolve(before, now, policy, allow_incompatible=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.api.position import Resume
@@ -67,6 +68,7 @@ class SourceJob:
         wire: Build the format, from the notes that were stored.
         block: The envelope's constant part.
         pipeline: The file's transforms, for these tables.
+        may_break: Whether the operator allowed incompatible schemas of all these topics, in the registry.
         reader: Reads keys back from topics.
         topic: The topic of a table's view; the table is named as its transforms leave it.
         max_rows_per_second: Of snapshots.
@@ -83,6 +85,7 @@ class SourceJob:
     wire: Callable[[Mapping[str, dict[str, Any]]], Format]
     block: Callable[[Source], SourceBlock]
     pipeline: Callable[[Mapping[TableId, tuple[TableInfo, TableOptions]]], Pipeline]
+    may_break: Callable[[tuple[str, ...]], bool]
     reader: Reader
     topic: Callable[[TableId, View], str]
     max_rows_per_second: int | None
@@ -220,7 +223,8 @@ class SourceTask:
         wire = self._wire = job.wire(self._notes)
         block = job.block(source)
         for table, choice in options.items():
-            history = ShapeHistory(table, choice, self._notes, self._remember)
+            may_break = partial(job.may_break, tuple(self._topic_names[table].values()))
+            history = ShapeHistory(table, choice, self._notes, self._remember, may_break)
             self._writers[table] = TableWriter(
                 table,
                 choice,

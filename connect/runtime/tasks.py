@@ -87,6 +87,9 @@ def source_job(
     def wire(notes: Mapping[str, dict[str, Any]]) -> Format:
         return JsonFormat() if registry is None else AvroFormat(registry, notes)
 
+    def may_break(topics: tuple[str, ...]) -> bool:
+        return registry is None or all(registry.compatibility(f"{topic}-value") == "NONE" for topic in topics)
+
     def context(tables: Mapping[TableId, TableOptions], say: Callable[[str], None]) -> SourceContext:
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         return SourceContext(source.name, config.name, tables, spool, say=say, stopping=stopping)
@@ -113,6 +116,7 @@ def source_job(
         wire=wire,
         block=block,
         pipeline=pipeline,
+        may_break=may_break,
         reader=RecordReader(registry),
         topic=lambda table, view: topic_name(source.topic_prefix, table, view),
         max_rows_per_second=source.max_rows_per_second,
