@@ -30,5 +30,9 @@ lint: venv       ## ruff, mypy strict, import-linter
 bench: venv      ## measure, and write docs/BENCH.md; QUICK=1 takes smaller inputs
 	$(BIN)/python tests/bench/bench.py
 
+docs: venv       ## the reference pages, from the models and the codes
+	$(BIN)/python -m connect.config.reference > docs/reference/configuration.md
+	$(BIN)/python -m connect.cli.error_codes > docs/reference/errors.md
+
 clean:           ## remove what the targets made here
 	rm -rf $(VENV) build dist *.egg-info

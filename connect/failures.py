@@ -55,6 +55,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost: it starts again by itself from its stored position.",
         "Nothing, if it was once; if it was killed by SIGKILL, look for the out-of-memory killer with: dmesg.",
     ),
+    "topic_unknown": Explanation(
+        "The topic that was asked for does not exist, or this principal may not see it.",
+        "Nothing is lost: only a look was asked for.",
+        "connect plan FILE names the topics of a file.",
+    ),
     "worker_running": Explanation(
         "A command that changes a connector's state was given while its worker runs.",
         "Nothing is lost and nothing was changed.",

@@ -179,10 +179,9 @@ def _figures(worker: Worker, bars: Bars) -> dict[str, Any]:
         rows = sum(table["rows"] for table in tables)
         bars.set("rows in the snapshot", rows, max(sum(totals), rows) if sum(totals) else None)
     for sink, what in (("warehouse", "records into SQL tables"), ("search", "records into the index")):
-        topics = status.get(sink, {}).get("tables", {}).values()
-        if topics:
-            done, behind = sum(topic["rows"] for topic in topics), status[sink]["lag_records"] or 0
-            bars.set(what, done, done + behind)
+        offsets = status.get(sink, {}).get("position", {}).values()
+        if offsets:
+            bars.set(what, sum(offsets), sum(offsets) + (status[sink]["lag_records"] or 0))
     return status
 
 
