@@ -58,14 +58,14 @@ class Appender:
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         self._failed = self._failed or error
 
-    def flush(self) -> None:
+    def flush(self, seconds: float = _FLUSH_SECONDS) -> None:
         """Wait until everything sent is durable.
 
         Raises:
             Retriable: It is not known to be.
             Failed: It never will be.
         """
-        left = self._producer.flush(_FLUSH_SECONDS)
+        left = self._producer.flush(seconds)
         failed, self._failed = self._failed, None
         if failed is not None:
             raise translate(failed, "sending records")

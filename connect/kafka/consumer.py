@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from connect.api import TopicPartition
     from connect.kafka.topics import Topic
 
-_SECONDS: Final = 20.0
+_SECONDS: Final = 5.0  # a stop waits for the request that runs, and ends within 10 s (F114)
 # Invariant 7: what librdkafka holds besides the batch in hand; one record may be 20 MB.
 _QUEUE_KBYTES: Final = 32_768
 _FETCH_BYTES: Final = 16_777_216
@@ -55,7 +55,7 @@ class Limits(NamedTuple):
 
     rows: int = 10_000
     bytes: int = 16_000_000
-    seconds: float = 0.02  # how long a batch waits for more once it has something
+    seconds: float = 0.005  # how long a batch waits for more once it has something
 
 
 @dataclass(slots=True)

@@ -48,8 +48,12 @@ class SinkNotes:
                 raise Failed("offset_format", text, hint=hint) from None
         return notes
 
-    def write(self, notes: Mapping[str, dict[str, Any]]) -> None:
-        """Write notes; durable on return."""
+    def write(self, notes: Mapping[str, dict[str, Any]], seconds: float = 30.0) -> None:
+        """Write notes; durable on return.
+
+        Raises:
+            Retriable: They are not known to be within ``seconds``.
+        """
         for topic, note in notes.items():
             self._appender.send(self.topic, topic.encode(), orjson.dumps(note))
-        self._appender.flush()
+        self._appender.flush(seconds)

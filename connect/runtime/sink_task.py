@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _REFRESH_SECONDS: Final = 4.0  # a topic that appears later is taken up within 10 s
 _NOTE_SECONDS: Final = 60.0
 _REPORT_SECONDS: Final = 0.5
+_LAST_SECONDS: Final = 3.0  # a stop does not wait for a broker that is away (F114)
 _HINT_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 1.0  # progress over control records alone is stored this often
 _READ_SECONDS: Final = 0.2
@@ -166,8 +167,8 @@ class SinkTask:
                 self._deliver(self._consumer.read(self._settings.limits, _READ_SECONDS))
             self._hint(_HINT_SECONDS)
             self._tell()
-        self._write_notes()
         self._hint(0.0)
+        self._write_notes(_LAST_SECONDS)
 
     def close(self) -> None:
         """Let go of everything. Idempotent."""
@@ -226,10 +227,10 @@ class SinkTask:
         self._ends |= ends
         self._bootstrap.look(ends, _now_ms())
 
-    def _write_notes(self) -> None:
+    def _write_notes(self, seconds: float = 30.0) -> None:
         """Notes speak of what the sink has stored, or a restart would take it for a target that went back."""
         self._store_pending()
-        self._notes.write({name: self._bootstrap.note(name) for name in self._topics})
+        self._notes.write({name: self._bootstrap.note(name) for name in self._topics}, seconds)
 
     # Records
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from connectors.sql.database import Database
 
 VERSION: Final = 1
-_TABLES: Final = {
+TABLES: Final = {
     "connect_sinks": "connector TEXT PRIMARY KEY, epoch BIGINT NOT NULL, version INTEGER NOT NULL",
     "connect_positions": "connector TEXT, topic TEXT, partition INTEGER, topic_id TEXT NOT NULL,"
     " next_offset BIGINT NOT NULL, PRIMARY KEY (connector, topic, partition)",
@@ -60,12 +60,12 @@ class Ledger:
         if self.exists():
             return
         self._db.lock_tables()
-        for name, columns in _TABLES.items():
+        for name, columns in TABLES.items():
             self._db.run(f"CREATE TABLE IF NOT EXISTS {self._db.place(name)} ({columns})")
 
     def exists(self) -> bool:
         """Whether the bookkeeping is there."""
-        return all(self._db.describe(name) is not None for name in _TABLES)
+        return all(self._db.describe(name) is not None for name in TABLES)
 
     def take_over(self) -> None:
         """Raise the epoch: every older owner's next transaction is refused (rules K2, F-1)."""

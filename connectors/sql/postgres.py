@@ -26,8 +26,10 @@ _SETTINGS: Final[dict[str, Any]] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
+    # A zombie that was stopped inside a transaction loses its locks, and so its successor can take over (F131).
     "options": "-c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c lock_timeout=15s"
-    " -c statement_timeout=10min -c client_encoding=UTF8 -c standard_conforming_strings=on",
+    " -c statement_timeout=2min -c idle_in_transaction_session_timeout=30s -c client_encoding=UTF8"
+    " -c standard_conforming_strings=on",
 }
 # Data exceptions, constraint violations, a key twice in one upsert, a row beyond a program limit: rows are at fault.
 _BAD_ROWS: Final = ("21", "22", "23", "54")
@@ -70,7 +72,11 @@ class PostgresDatabase:
         self._cursor = RawCursor(self._connection)
         self.schema = config.db_schema or ""
         if not self.schema:
-            self.schema = self._current_schema()
+            try:
+                self.schema = self._current_schema()
+            except ConnectError:
+                self._connection.close()
+                raise
 
     def _current_schema(self) -> str:
         [(schema,)] = self.rows("SELECT current_schema()")

@@ -46,8 +46,12 @@ class SqliteDatabase:
         path = config.url.reveal().partition("///")[2]
         with _errors():
             self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")  # durable on return
+        try:
+            self.run("PRAGMA journal_mode = WAL")
+            self.run("PRAGMA synchronous = FULL")  # durable on return
+        except (ConnectError, BadRowsError):
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         """See ``Database``."""

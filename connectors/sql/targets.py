@@ -10,7 +10,7 @@ from connect.errors import Failed, RecordError
 from connect.schema.model import NO_DEFAULT, Field, Kind, TableSchema, Type
 from connectors.sql.config import target_table
 from connectors.sql.database import Column, ColumnType, Database, Table, quote, quoted
-from connectors.sql.ledger import Ledger, TargetRow
+from connectors.sql.ledger import TABLES, Ledger, TargetRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -202,6 +202,9 @@ class Targets:
         """The table that a topic meets for the first time, made if nobody made it."""
         name = target_table(self._options(topic).table, topic)
         self._check_name(topic, name)
+        if name in TABLES:
+            message = f"topic {topic} wants table {name}, which is the sink's own bookkeeping"
+            raise Failed("target_shared", message, hint="Give it a table: of its own.")
         owner = self._ledger.owner_of(name)
         if owner is not None:
             message = f"table {name} is the target of topic {owner[1]} of sink {owner[0]} already, and {topic} wants it"

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from connect.api import TopicPartition
-from connect.errors import Failed, Fenced
+from connect.errors import Failed, Fenced, Retriable
 from connect.record import Op
 from connect.schema.model import Field, Kind, Type
-from connectors.sql import PLUGIN
+from connectors.sql import PLUGIN, SqlConfig
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.sql.conftest import World
 
 
@@ -121,6 +123,26 @@ def test_two_topics_do_not_share_a_table(world: World) -> None:
     with pytest.raises(Failed) as caught:
         sink.write([first, world.put(1, "a")], {}, frozenset())
     assert caught.value.code == "target_shared"
+
+
+def test_a_topic_does_not_fill_the_bookkeeping(world: World) -> None:
+    world.template = "connect_sinks"
+    assert failed(world, world.put(1, "a")).code == "target_shared"
+
+
+def test_a_file_that_is_no_database_is_failed(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    path.write_text("this is no database, and long enough to be looked at" * 20)
+    with pytest.raises(Failed) as caught:
+        PLUGIN.build(SqlConfig(url=f"sqlite:///{path}"), world.context).open([world.partition])
+    assert caught.value.code == "target_refused"
+
+
+def test_a_folder_that_is_not_there_is_retriable(world: World, tmp_path: Path) -> None:
+    config = SqlConfig(url=f"sqlite:///{tmp_path}/missing/target.db")
+    with pytest.raises(Retriable) as caught:
+        PLUGIN.build(config, world.context).open([world.partition])
+    assert caught.value.code == "target_unreachable"
 
 
 def test_F132_refused_rows_are_named_and_nothing_is_stored(world: World) -> None:

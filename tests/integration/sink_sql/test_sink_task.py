@@ -1,0 +1,127 @@
+"""The sink loop's own rules on a real Kafka: ends, partitions, formats, reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import NewPartitions
+
+from connect.errors import Failed
+from connect.runtime.report import State
+
+if TYPE_CHECKING:
+    from connect.runtime.report import TaskReport
+    from tests.integration.sink_sql.conftest import World
+
+
+def test_T2_not_complete_before_the_end_behind_somebody_elses_open_transaction(world: World) -> None:
+    world.make_topic()
+    world.put((1, "a", "x"))
+    producer = Producer({**world.kafka, "transactional.id": world.name})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    key, value = world.record("u", 2, "b", "y")
+    producer.produce(world.topic, value, key, 0)
+    producer.flush(20)
+    world.put((3, "c", "z"))
+    states: list[tuple[State, int]] = []
+
+    def commit_when_all_that_can_be_read_is_written(report: TaskReport) -> bool:
+        states.append((report.state, report.records))
+        if len(states) > 5 and report.records == 1 and report.state is State.BOOTSTRAPPING and not committed:
+            committed.append(True)
+            producer.commit_transaction(20)
+        return report.complete
+
+    committed: list[bool] = []
+    world.run(commit_when_all_that_can_be_read_is_written)
+    assert committed
+    assert (State.LIVE, 1) not in states
+    assert [row[0] for row in world.rows()] == [1, 2, 3]
+
+
+def test_F89_partitions_added_while_the_sink_runs_stop_it(world: World) -> None:
+    world.make_topic()
+    world.put((1, "a", "x"))
+
+    def grow(report: TaskReport) -> bool:
+        if report.complete and not grown:
+            grown.append(True)
+            for future in world.admin.create_partitions([NewPartitions(world.topic, 2)]).values():
+                future.result()
+        return False
+
+    grown: list[bool] = []
+    with pytest.raises(Failed) as caught:
+        world.run(grow)
+    assert caught.value.code == "partition_count"
+
+
+def test_F98_a_topic_deleted_while_the_sink_runs_stops_it(world: World) -> None:
+    world.make_topic()
+    world.put((1, "a", "x"))
+
+    def drop(report: TaskReport) -> bool:
+        if report.complete and not dropped:
+            dropped.append(True)
+            world.drop_topic()
+        return False
+
+    dropped: list[bool] = []
+    with pytest.raises(Failed) as caught:
+        world.run(drop)
+    assert caught.value.code == "topic_id_changed"
+    assert world.rows() == [(1, "a", "x")]
+
+
+def test_T1_a_compacted_topic_is_refused_after_too_long_away(world: World) -> None:
+    world.make_topic(delete_retention_ms="1000")
+    world.put((1, "a", "x"))
+    world.run()
+    world.put((2, "b", "y"))
+    world.sql.execute("SELECT pg_sleep(1.2)")
+    with pytest.raises(Failed) as caught:
+        world.run()
+    assert caught.value.code == "tombstones_may_be_gone"
+    assert world.rows() == [(1, "a", "x")]
+
+
+def test_a_sink_without_topics_says_so_and_is_not_complete(world: World) -> None:
+    last = world.run(lambda report: report.message != "")
+    assert last.message == "no topic matches yet"
+    assert last.state is State.BOOTSTRAPPING
+    assert not last.complete
+
+
+def test_the_report_tells_progress_by_topic(world: World) -> None:
+    world.make_topic(partitions=2)
+    world.put((1, "a", "x"), (3, "c", None))
+    world.put((2, "b", "y"), partition=1)
+    last = world.run()
+    assert last.state is State.LIVE
+    assert last.position == {f"{world.topic}[0]": 2, f"{world.topic}[1]": 1}
+    topic = last.tables[world.topic]
+    assert (topic.phase, topic.rows, topic.total, topic.eta_seconds) == ("live", 3, 3, None)
+
+
+def test_K5_dead_letters_that_were_sent_twice_have_one_key(world: World) -> None:
+    world.make_topic()
+    world.on_error = "dead_letter"
+    world.put((1, "nul \0 byte", "x"))
+    world.run()
+    world.sql.execute("UPDATE connect_positions SET next_offset = 0")
+    world.run()
+    letters = world.read(f"{world.name}.warehouse.dead")
+    assert [letter.key() for letter in letters] == [f"{world.topic}/0/0".encode()] * 2
+
+
+def test_a_record_that_the_reader_refuses_stops_the_sink_behind_what_comes_before(world: World) -> None:
+    world.make_topic()
+    world.put((1, "a", "x"))
+    world.send((b"no json", b"no json"))
+    with pytest.raises(Failed, match=r"orders\[0\]@1 cannot be written") as caught:
+        world.run()
+    assert caught.value.code == "poisoned_record"
+    assert world.position() == 1
