@@ -82,7 +82,9 @@ class Sink(Protocol):
         """Write a batch and the offsets after it as one; durable on return.
 
         With failures not in ``skip`` no position at or past the first of them is stored: the runtime makes the dead
-        letters durable and calls again with ``skip``. An empty batch with next_offsets is progress too.
+        letters durable and calls again with ``skip``. An empty batch with next_offsets is progress too. A batch whose
+        offsets were not stored may come again after ``open``. A position never goes back (invariant 3): records below
+        it are stale, for the target has them already.
 
         Raises:
             Retriable: The target is not there right now; the same batch is written again after ``open``.

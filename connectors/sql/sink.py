@@ -76,14 +76,16 @@ class SqlSink:
         if self._db is None:
             message = "write before open"
             raise RuntimeError(message)
-        changes, failures = self._prepare(batch, skip)
+        held = {(partition.topic, partition.partition): offset for partition, offset in self._offsets.items()}
+        stale = {i for i, record in enumerate(batch) if record.offset < held[record.topic, record.partition]}
+        changes, failures = self._prepare(batch, skip | stale)
         if not failures:
             failures = self._commit(self._db, changes, next_offsets)
             if failures:
                 self._look_at_targets([batch[failure.index] for failure in failures])
         if failures:
             return WriteResult(sorted(failures, key=lambda failure: failure.index))
-        return WriteResult(applied=len(changes), incomplete=self._incomplete)
+        return WriteResult(applied=len(changes), stale=len(stale), incomplete=self._incomplete)
 
     def close(self) -> None:
         """Let go of the connection; an open transaction ends with it."""
@@ -123,7 +125,8 @@ class SqlSink:
         self, db: Database, changes: Sequence[Change], next_offsets: Mapping[TopicPartition, int]
     ) -> list[Failure]:
         """Rows and offsets, or nothing; the failures that kept it from being done."""
-        moves = {tp: (self._offsets[tp], new) for tp, new in next_offsets.items() if new != self._offsets[tp]}
+        # Invariant 3: a position never goes back.
+        moves = {tp: (self._offsets[tp], new) for tp, new in next_offsets.items() if new > self._offsets[tp]}
         failures: list[Failure] = []
         with suppress(_RefusedError), db.transaction():
             self._ledger.lock()
@@ -135,7 +138,7 @@ class SqlSink:
             incomplete = self._ledger.incomplete()
         if not failures:
             self._incomplete = incomplete
-            self._offsets.update(next_offsets)
+            self._offsets.update({partition: new for partition, (_, new) in moves.items()})
         return failures
 
 

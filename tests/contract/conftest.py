@@ -1,0 +1,19 @@
+"""Servers of the environment, else of the local stack."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> str:
+    """A Postgres whose superuser we are."""
+    return os.environ.get("CONNECT_TEST_POSTGRES") or str(request.getfixturevalue("stack").postgres.address)
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(request: pytest.FixtureRequest) -> str:
+    """An Elasticsearch node."""
+    return os.environ.get("CONNECT_TEST_ELASTICSEARCH") or str(request.getfixturevalue("stack").elasticsearch.address)
