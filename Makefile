@@ -34,5 +34,10 @@ docs: venv       ## the reference pages, from the models and the codes
 	$(BIN)/python -m connect.config.reference > docs/reference/configuration.md
 	$(BIN)/python -m connect.cli.error_codes > docs/reference/errors.md
 
+SCALE ?= 10
+SECONDS ?= 60
+torture: venv    ## pgbench and kill -9 for a minute, then every change is looked for; SEED= replays the kills
+	$(BIN)/python -m connect.testing.torture --scale $(SCALE) --seconds $(SECONDS) --seed "$(SEED)" $(ARGS)
+
 clean:           ## remove what the targets made here
 	rm -rf $(VENV) build dist *.egg-info
