@@ -1,6 +1,6 @@
 """Every code that a task can stop or wait with, and what ``connect explain CODE`` says of it.
 
-Codes of one plugin alone stand in its ``Plugin.failures``; a code that stands in both is explained by the plugin.
+Codes of one plugin alone stand in its ``Plugin.failures``; a code that stands in both is explained by both.
 """
 
 from __future__ import annotations

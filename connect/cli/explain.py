@@ -35,16 +35,14 @@ def explain(
         print(json.dumps({"code": code, **{owner or "connect": text._asdict() for owner, text in found.items()}}))
         return
     for owner, text in found.items():
-        print(f"{code} ({owner})" if owner else code)
+        print(f"{code} ({owner})" if owner else f"{code} (in general)" if len(found) > 1 else code)
         print(f"  What happened  {text.what}\n  Is data lost   {text.lost}\n  What to do     {text.do}")
 
 
 def explanations() -> dict[str, dict[str, Explanation]]:
-    """Code → plugin ("" for the framework) → its three sentences. A plugin's own say more than the framework's."""
+    """Code → plugin ("" for the framework) → its three sentences."""
     known: dict[str, dict[str, Explanation]] = {code: {"": text} for code, text in FAILURES.items()}
     for found in discover():
         for code, text in (found.plugin.failures if found.plugin else {}).items():
-            entry = known.setdefault(code, {})
-            entry.pop("", None)
-            entry[found.name] = Explanation(*text)
+            known.setdefault(code, {})[found.name] = Explanation(*text)
     return known

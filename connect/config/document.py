@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 # Where a value is in the data: keys of mappings and indexes of lists, from the root.
 DataPath = tuple[str | int, ...]
 
+_UNREADABLE: Final[Mapping[int | None, str]] = {
+    errno.ENOENT: "check the path; `connect demo` shows a file at work",
+    errno.EISDIR: "name the files in it, one or several",
+    errno.EACCES: "make it readable for the user who runs connect",
+}
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 100_000  # with aliases followed, so that a bomb is refused while it is still small (F158)
@@ -99,7 +105,8 @@ def read_document(path: Path) -> Document:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ConfigError([Problem(name, f"cannot be read: {error.strerror}")]) from None
+        fix = _UNREADABLE.get(error.errno, "")
+        raise ConfigError([Problem(name, f"cannot be read: {error.strerror}", fix)]) from None
     if len(raw) > MAX_BYTES:
         raise ConfigError([Problem(name, f"larger than {MAX_BYTES} bytes", "split it into several files")])
     try:

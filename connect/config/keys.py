@@ -124,6 +124,10 @@ class RegistryConfig(Model):
     username: str | None = option(None, "User name, where it is not in the URL.")
     password: Secret | None = option(None, "Password, where it is not in the URL.")
     tls: Tls | None = option(None, "Own authorities or a client certificate.")
+    auto_register: bool = option(
+        True,
+        "Register schemas; `false`: somebody else does, and a schema that is missing stops its source.",
+    )
 
 
 class ServerTls(Model):

@@ -14,7 +14,7 @@ from connect.kafka.client import LOGGER, kafka_errors, quiet, translate
 from connect.kafka.topics import POSITIONS, Topics, TopicSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from confluent_kafka import Message
 
@@ -30,9 +30,17 @@ class PositionStore:
     Records: ``position`` → the position as JSON; ``note:<name>`` → a JSON object, or a tombstone for a note that ended.
     """
 
-    def __init__(self, settings: Mapping[str, Any], topics: Topics, group: str, connector: str) -> None:
-        """``settings``: librdkafka settings of the connection."""
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        topics: Topics,
+        group: str,
+        connector: str,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``settings``: librdkafka settings of the connection; ``stopping`` ends a wait for its end."""
         self.topic = f"{group}.{connector}.positions"
+        self._stopping = stopping
         self._settings = settings
         self._topics = topics
 
@@ -50,7 +58,7 @@ class PositionStore:
         position: dict[str, Any] | None = None
         notes: dict[str, dict[str, Any]] = {}
         [end] = self._topics.ends(self.topic, 1)
-        for message in read_to(self._settings, self.topic, 0, end, seconds):
+        for message in read_to(self._settings, self.topic, 0, end, seconds, self._stopping):
             key, value = message.key(), message.value()
             if key == _POSITION:
                 position = None if value is None else self._decode(value, message)
@@ -103,13 +111,20 @@ class PositionStore:
         producer.send(self.topic, _POSITION, orjson.dumps(position), 0)
 
 
-def read_to(settings: Mapping[str, Any], topic: str, partition: int, end: int, seconds: float) -> Iterator[Message]:
+def read_to(
+    settings: Mapping[str, Any],
+    topic: str,
+    partition: int,
+    end: int,
+    seconds: float,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Message]:
     """The committed records of a partition from its start up to offset ``end``, which must be listed READ_UNCOMMITTED.
 
     A ``read_committed`` consumer's end is the stable offset, so this waits until that has reached ``end``.
 
     Raises:
-        Retriable: It did not within ``seconds`` without progress.
+        Retriable: It did not within ``seconds`` without progress, or ``stopping``.
     """
     if end == 0:
         return
@@ -129,14 +144,16 @@ def read_to(settings: Mapping[str, Any], topic: str, partition: int, end: int, s
     )
     try:
         consumer.assign([KafkaTopicPartition(topic, partition, 0)])
-        yield from _consume(consumer, topic, end, seconds)
+        yield from _consume(consumer, topic, end, seconds, stopping)
     finally:
         consumer.close()
 
 
-def _consume(consumer: Consumer, topic: str, end: int, seconds: float) -> Iterator[Message]:
+def _consume(
+    consumer: Consumer, topic: str, end: int, seconds: float, stopping: Callable[[], bool]
+) -> Iterator[Message]:
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not stopping():
         with kafka_errors(f"reading topic {topic}"):
             messages = consumer.consume(1000, 0.1)
         for message in messages:

@@ -11,11 +11,12 @@ from connect.errors import Failed, Retriable
 from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, quiet, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 _QUEUE_KBYTES: Final = 65_536  # invariant 7: what waits for the broker is bounded
 _COMMIT_SECONDS: Final = 45.0
+_ASK_SECONDS: Final = 3.0  # of one call that is made again until the broker answers; a stop is looked for between
 
 
 class TransactionalProducer:
@@ -26,7 +27,11 @@ class TransactionalProducer:
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], transactional_id: str, timeout_ms: int = TRANSACTION_TIMEOUT_MS
+        self,
+        settings: Mapping[str, Any],
+        transactional_id: str,
+        timeout_ms: int = TRANSACTION_TIMEOUT_MS,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """Connect nothing yet.
 
@@ -34,8 +39,10 @@ class TransactionalProducer:
             settings: librdkafka settings of the connection.
             transactional_id: ``<group>-<connector>-<task>`` (F-1).
             timeout_ms: After which the broker aborts a transaction that we left open.
+            stopping: True once the task should end: a broker that does not answer is not waited for any longer.
         """
         self._id = transactional_id
+        self._stopping = stopping
         self._producer = Producer(
             {
                 **settings,
@@ -60,8 +67,7 @@ class TransactionalProducer:
 
     def fence(self, seconds: float = 30.0) -> None:
         """End the predecessor: its open transaction is aborted and its next call fails (invariant 2, first step)."""
-        with kafka_errors(f"fencing {self._id}"):
-            self._producer.init_transactions(seconds)
+        self._until_answered(self._producer.init_transactions, seconds, f"fencing {self._id}")
 
     def begin(self) -> None:
         """Open a transaction."""
@@ -81,7 +87,7 @@ class TransactionalProducer:
             try:
                 self._producer.produce(topic, value, key, partition)
             except BufferError:  # invariant 7: the queue is full, so the source is not read on
-                if waited > _COMMIT_SECONDS:
+                if waited > _COMMIT_SECONDS or self._stopping():
                     message = f"sending to {topic}: the broker took nothing for {waited:.0f} s"
                     raise Retriable(message, code="kafka_unreachable") from None
                 self._producer.poll(0.1)
@@ -111,19 +117,22 @@ class TransactionalProducer:
             Fenced: Another owner took over.
             Failed: A record can never be delivered.
         """
-        deadline = time.monotonic() + _COMMIT_SECONDS
+        # Rule S12: the same commit again until the broker answers; a timeout says nothing about the outcome.
+        doing = f"committing a transaction of {self._id}"
+        self._until_answered(self._producer.commit_transaction, _COMMIT_SECONDS, doing)
+        self.open = False
+
+    def _until_answered(self, call: Callable[[float], None], seconds: float, doing: str) -> None:
+        """Make a call of librdkafka that may be made again after a timeout, until it returns or fails for good."""
+        deadline = time.monotonic() + seconds
         while True:
             try:
-                self._producer.commit_transaction(5.0)
+                return call(_ASK_SECONDS)
             except KafkaException as error:
                 kafka_error = error.args[0]
-                # Rule S12: the same commit again until the broker answers; a timeout says nothing about the outcome.
-                if kafka_error.retriable() and time.monotonic() < deadline:
+                if kafka_error.retriable() and time.monotonic() < deadline and not self._stopping():
                     continue
-                raise translate(kafka_error, f"committing a transaction of {self._id}") from None
-            else:
-                self.open = False
-                return
+                raise translate(kafka_error, doing) from None
 
     def close(self) -> None:
         """Let go: an open transaction is aborted if the broker answers soon, else by the next fence."""

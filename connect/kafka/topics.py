@@ -15,7 +15,7 @@ from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, quiet,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_SECONDS: Final = 20.0
+_SECONDS: Final = 5.0  # a stop waits for the request that runs, and ends within 10 s (F114)
 _DAY_MS: Final = 86_400_000
 
 STATE: Final[Mapping[str, str]] = {

@@ -18,7 +18,7 @@ from connect.schema.avro import AvroFormat
 from connect.schema.formats import SourceBlock
 from connect.schema.json import JsonFormat
 from connect.schema.reader import RecordReader
-from connect.schema.registry import RegistryClient
+from connect.schema.registry import RegistryClient, TlsFiles
 from connect.transforms.build import sink_pipeline, source_pipeline
 
 if TYPE_CHECKING:
@@ -48,11 +48,13 @@ def registry_client(config: Config) -> RegistryClient | None:
     registry = config.schema_registry
     if registry is None:
         return None
+    tls = registry.tls
     return RegistryClient(
         registry.url.reveal(),
         user=registry.username,
         password=registry.password,
-        ca_file=registry.tls.ca if registry.tls else None,
+        tls=TlsFiles(tls.ca, tls.cert, tls.key, tls.key_password) if tls else TlsFiles(),
+        auto_register=registry.auto_register,
     )
 
 
@@ -72,9 +74,15 @@ def discover(source: SourceConfig) -> dict[TableId, tuple[TableInfo, TableOption
     try:
         options = resolve_tables(source, list(found.values()))
     except ConfigError as error:
-        # The file was right when it was read: what does not fit is the server, and the other connectors go on.
-        raise Failed("tables", error.message, hint="Run: connect plan FILE") from None
+        raise _misfit(error) from None
     return {table: (found[table], choice) for table, choice in options.items()}
+
+
+def _misfit(error: ConfigError) -> Failed:
+    """The file was right when it was read: what does not fit is the server, and the other connectors go on."""
+    first, *others = error.problems
+    hints = [first.fix, *map(str, others), "connect plan FILE shows the tables that are there."]
+    return Failed("tables", f"{first.where}: {first.message}", hint="\n".join(filter(None, hints)))
 
 
 def source_job(

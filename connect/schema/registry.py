@@ -37,6 +37,25 @@ class _Answer(NamedTuple):
     headers: http.client.HTTPMessage
 
 
+class TlsFiles(NamedTuple):
+    """Files of certificates.
+
+    Attributes:
+        ca: To trust instead of the system's.
+        cert: Our own, for a registry that asks who we are.
+        key: Its private key, where that is another file.
+        key_password: Of that key.
+    """
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    key_password: Revealable | None = None
+
+
+_NO_FILES: Final = TlsFiles()
+
+
 class RegistryClient:
     """Speaks with one registry. Thread-safe; every request is a connection of its own, since requests are rare.
 
@@ -48,7 +67,7 @@ class RegistryClient:
             never shown.
         user: For basic authentication.
         password: Read again for each request.
-        ca_file: Certificates to trust instead of the system's.
+        tls: Certificates, for ``https``.
         timeout: Seconds for connecting, and for each answer as a whole.
         auto_register: False: schemas are only looked up, somebody else registers them.
 
@@ -62,14 +81,14 @@ class RegistryClient:
         *,
         user: str | None = None,
         password: Revealable | None = None,
-        ca_file: str | None = None,
+        tls: TlsFiles = _NO_FILES,
         timeout: float = 10.0,
         auto_register: bool = True,
     ) -> None:
         parts = urlsplit(url)
         self._host, self._port = _address(parts)
         self._path = parts.path.rstrip("/")
-        self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        self._tls = _context(tls) if parts.scheme == "https" else None
         self._user = user or (unquote(parts.username) if parts.username else None)
         self._password = password
         self._url_password = unquote(parts.password) if parts.password else ""
@@ -253,7 +272,8 @@ class RegistryClient:
                 answer = _Answer(response.status, response.reason, _body(response, deadline), response.headers)
         except ssl.SSLCertVerificationError as error:
             message = f"{self.shown_url}: its certificate is not trusted: {error.verify_message}"
-            raise Failed("registry_untrusted", message, hint="set schema_registry.ca_file") from error
+            hint = "set schema_registry.tls.ca to the file of its authority's certificate"
+            raise Failed("registry_untrusted", message, hint=hint) from error
         except (OSError, http.client.HTTPException) as error:
             self._down_until = time.monotonic() + DOWN_SECONDS
             reason = str(error) or type(error).__name__
@@ -289,6 +309,17 @@ def _address(parts: SplitResult) -> tuple[str, int | None]:
     raise ConfigError(
         [Problem("schema_registry.url", "not an http or https URL", "write for example http://host:8081")]
     )
+
+
+def _context(tls: TlsFiles) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        if tls.cert is not None:
+            context.load_cert_chain(tls.cert, tls.key, tls.key_password.reveal if tls.key_password else None)
+    except (OSError, ssl.SSLError) as error:
+        message = f"a file of schema_registry.tls cannot be used: {error.strerror or type(error).__name__}"
+        raise Failed("registry_untrusted", message, hint="check ca, cert, key and key_password there") from None
+    return context
 
 
 def _body(response: http.client.HTTPResponse, deadline: float) -> bytes:

@@ -41,7 +41,7 @@ MINIMUM_VERSION: Final = 130_000
 
 
 def connect(config: PostgresConfig, connector: str, *, replication: bool = False) -> psycopg.Connection[Any]:
-    """A connection in autocommit mode; ``replication`` makes it a walsender.
+    """A connection in autocommit mode; ``replication`` makes it a walsender. ``connector`` may be "": nobody's yet.
 
     Raises:
         Retriable: The server is not there right now.
@@ -50,7 +50,8 @@ def connect(config: PostgresConfig, connector: str, *, replication: bool = False
     try:
         connection = psycopg.connect(**_parameters(config, connector, replication=replication), autocommit=True)
     except psycopg.Error as error:
-        raise translate(error, f"{connector}: connecting to {address(config)}") from None
+        whose = f"{connector}: " if connector else ""
+        raise translate(error, f"{whose}connecting to {address(config)}", role=role_name(config)) from None
     if connection.info.server_version < MINIMUM_VERSION:
         version = connection.info.parameter_status("server_version")
         connection.close()
@@ -65,6 +66,12 @@ def address(config: PostgresConfig) -> str:
     return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
 
+def role_name(config: PostgresConfig) -> str:
+    """The URL's user as SQL, for statements of hints."""
+    user = _url(config).get("user")
+    return '"' + user.replace('"', '""') + '"' if user else "…"
+
+
 def _url(config: PostgresConfig) -> dict[str, Any]:
     try:
         return conninfo_to_dict(config.url.reveal())
@@ -75,7 +82,7 @@ def _url(config: PostgresConfig) -> dict[str, Any]:
 
 
 def _parameters(config: PostgresConfig, connector: str, *, replication: bool) -> dict[str, Any]:
-    parameters = _DEFAULTS | {"application_name": f"connect {connector}"[:63]} | _url(config)
+    parameters = _DEFAULTS | {"application_name": f"connect {connector}".strip()[:63]} | _url(config)
     if config.password is not None:
         parameters["password"] = config.password.reveal().rstrip("\n")
     parameters["options"] = f"{parameters.get('options', '')} {_OPTIONS}".strip()

@@ -27,7 +27,7 @@ def discover(config: PostgresConfig) -> list[TableInfo]:
     Raises:
         Retriable, Failed: As ``connection.connect``.
     """
-    with contextlib.closing(connect(config, "discover")) as connection:
+    with contextlib.closing(connect(config, "")) as connection:
         try:
             types, version = read_types(connection), connection.info.server_version
             return [table_info(table, types, config, version) for table in all_tables(connection)]

@@ -6,9 +6,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from connect.errors import ConnectError, Failed, Retriable
+from connectors.postgres.relations import quoted
 
 if TYPE_CHECKING:
     import psycopg
+
+    from connect.schema.model import TableId
 
 UNREACHABLE: Final = "source_unreachable"
 
@@ -64,7 +67,9 @@ _BY_TEXT: Final[tuple[tuple[str, str, str], ...]] = (
 )
 
 
-def translate(error: psycopg.Error, where: str, *, stream: bool = False) -> ConnectError:
+def translate(
+    error: psycopg.Error, where: str, *, stream: bool = False, role: str = "…", table: TableId | None = None
+) -> ConnectError:
     """What a psycopg error means to the task.
 
     Args:
@@ -72,13 +77,19 @@ def translate(error: psycopg.Error, where: str, *, stream: bool = False) -> Conn
             hold row values.
         where: Who met it, for example ``shop: reading public.orders``.
         stream: It ended the replication stream, where some states have a meaning of their own.
+        role: Who asked, as SQL, for the statement of the hint.
+        table: What was read, for the same.
     """
     state = error.sqlstate
     if state is None:
-        return _from_text(str(error), where)
+        return _from_text(str(error), where, role)
     message = f"{where}: {error.diag.message_primary or type(error).__name__} (SQLSTATE {state})"
     if stream and state in _IN_THE_STREAM:
         return _build(*_IN_THE_STREAM[state], message)
+    if state == "42501" and table is not None:
+        schema = quoted(table).partition(".")[0]
+        grant = f"GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {quoted(table)} TO {role};"
+        return Failed("permission", message, hint=grant)
     for key in (state, state[:3], state[:2]):
         if key in _BY_SQLSTATE:
             return _build(*_BY_SQLSTATE[key], message)
@@ -93,10 +104,11 @@ def _build(code: str | None, hint: str, message: str) -> ConnectError:
     return Failed(code, message, hint=hint)
 
 
-def _from_text(text: str, where: str) -> ConnectError:
+def _from_text(text: str, where: str, role: str) -> ConnectError:
     for pattern, code, hint in _BY_TEXT:
         if re.search(pattern, text):
-            return Failed(code, f"{where}: {_one_line(text)}", hint=hint)
+            filled = re.sub("(ROLE|TO) …", lambda found: f"{found[1]} {role}", hint)
+            return Failed(code, f"{where}: {_one_line(text)}", hint=filled)
     return Retriable(f"{where}: {_one_line(text)}", code=UNREACHABLE, hint=_AGAIN)
 
 

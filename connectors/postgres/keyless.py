@@ -5,31 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-import psycopg
-
 from connect.record import Row
-from connectors.postgres.errors import translate
 
 if TYPE_CHECKING:
-    from contextlib import ExitStack
+    from contextlib import AbstractContextManager, ExitStack
 
+    import psycopg
     from psycopg import sql
 
     from connect.record import RowShape
 
 
-def copy_lines(connection: psycopg.Connection[Any], query: sql.Composed, where: str) -> Iterator[bytes]:
-    """The lines of a COPY, one by one.
-
-    Raises:
-        Retriable: The link broke.
-    """
-    try:
-        with connection.cursor() as cursor, cursor.copy(query) as copy:
-            for data in copy:
-                yield bytes(data)
-    except psycopg.Error as error:
-        raise translate(error, where) from None
+def copy_lines(
+    connection: psycopg.Connection[Any], query: sql.Composed, errors: AbstractContextManager[None]
+) -> Iterator[bytes]:
+    """The lines of a COPY, one by one; ``errors`` translates those of the server."""
+    with errors, connection.cursor() as cursor, cursor.copy(query) as copy:
+        for data in copy:
+            yield bytes(data)
 
 
 class KeylessRows(Sequence[Row]):

@@ -13,7 +13,7 @@ from connect.errors import Failed
 from connect.record import Row
 from connectors.postgres.catalog import read_types, tables_by_name
 from connectors.postgres.chunk_sql import Reading, chunk_order, chunk_query, keys_query, sent_columns, whole_query
-from connectors.postgres.connection import connect
+from connectors.postgres.connection import connect, role_name
 from connectors.postgres.errors import translate
 from connectors.postgres.keyless import KeylessRows, copy_lines
 from connectors.postgres.pgoutput import tuple_of_copy_text
@@ -114,7 +114,7 @@ class PostgresSnapshots:
             Retriable: ``query_budget`` when the query ran longer than ``snapshot.max_query``.
             Failed: ``table_missing``, ``permission``, ``no_unique_key``.
         """
-        with self._errors(f"reading {table}"):
+        with self._errors(f"reading {table}", table):
             if after_key is None:
                 self._wait_for_writers(table)
             with self._reading(self._connection(), table) as reading:
@@ -126,17 +126,17 @@ class PostgresSnapshots:
 
     def read_keys(self, table: TableId, keys: Sequence[Key]) -> Chunk:
         """The rows of these keys that exist."""
-        with self._errors(f"reading {table} by key"), self._reading(self._connection(), table) as reading:
+        with self._errors(f"reading {table} by key", table), self._reading(self._connection(), table) as reading:
             lines, _ = self._copy(keys_query(reading, keys), None)
             return self._chunk(reading, lines, done=True)
 
     def read_keyless(self, table: TableId) -> Chunk:
         """A whole table, its rows read while they are iterated, once, over a connection that then closes."""
-        with self._errors(f"reading {table}"), contextlib.ExitStack() as stack:
+        with self._errors(f"reading {table}", table), contextlib.ExitStack() as stack:
             self._wait_for_writers(table)
             connection = stack.enter_context(contextlib.closing(connect(self._config, self._connector)))
             reading = stack.enter_context(self._reading(connection, table, whole=True))
-            lines = copy_lines(connection, whole_query(reading), f"{self._connector}: reading {table}")
+            lines = copy_lines(connection, whole_query(reading), self._errors(f"reading {table}", table))
             rows = KeylessRows(reading.shape, lines, stack.pop_all())
         self._whole_reads.append(rows)
         return self._chunk_of(reading, rows, None, done=True)
@@ -175,11 +175,12 @@ class PostgresSnapshots:
         return self._own
 
     @contextlib.contextmanager
-    def _errors(self, doing: str) -> Iterator[None]:
+    def _errors(self, doing: str, table: TableId | None = None) -> Iterator[None]:
         try:
             yield
         except psycopg.Error as error:
-            raise translate(error, f"{self._connector}: {doing}") from None
+            role = role_name(self._config)
+            raise translate(error, f"{self._connector}: {doing}", role=role, table=table) from None
 
     @contextlib.contextmanager
     def _reading(

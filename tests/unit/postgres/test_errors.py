@@ -2,6 +2,7 @@ import psycopg
 import pytest
 
 from connect.errors import Failed, Retriable
+from connect.schema.model import TableId
 from connectors.postgres import PLUGIN
 from connectors.postgres.errors import translate
 
@@ -60,6 +61,17 @@ def test_W4_a_connection_that_never_came_up_is_told_by_its_text(text, kind, code
     found = translate(psycopg.OperationalError(text), "shop: connecting")
     assert (type(found), found.code) == (kind, code)
     assert "\n" not in found.message
+
+
+def test_a_missing_right_on_a_table_comes_with_its_grant():
+    error = psycopg.errors.lookup("42501")("permission denied for table orders")
+    found = translate(error, "shop: reading public.orders", role='"cdc"', table=TableId("public", "orders"))
+    assert 'GRANT SELECT ON "public"."orders" TO "cdc";' in found.hint
+
+
+def test_a_missing_right_of_the_role_comes_with_its_alter():
+    error = psycopg.OperationalError("FATAL:  permission denied to start WAL sender")
+    assert translate(error, "shop: connecting", role='"cdc"').hint == 'ALTER ROLE "cdc" REPLICATION;'
 
 
 def test_every_code_of_the_table_is_explained():

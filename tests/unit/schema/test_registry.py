@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from connect.config.fields import Secret
 from connect.errors import ConfigError, Failed, Retriable
 from connect.schema import registry
-from connect.schema.registry import RegistryClient
+from connect.schema.registry import RegistryClient, TlsFiles
 
 SCHEMA = '{"type":"string"}'
 
@@ -221,13 +221,28 @@ def test_a_url_that_is_no_registrys_is_an_error_of_the_file(url):
 @pytest.mark.parametrize(("names", "trusted"), [(["localhost"], False), (["elsewhere.example"], True)])
 def test_a_certificate_that_is_unknown_or_anothers_is_not_trusted(tmp_path, names, trusted):
     with serving(TlsAnswers(names, tmp_path)) as answers:
-        client = RegistryClient(answers.url, ca_file=answers.ca_file if trusted else None)
+        client = RegistryClient(answers.url, tls=TlsFiles(ca=answers.ca_file if trusted else None))
         error = refused(Failed, client.check)
     assert (error.code, answers.requests) == ("registry_untrusted", [])
+
+
+def test_a_registry_that_asks_who_we_are_is_shown_our_certificate(tmp_path):
+    with serving(TlsAnswers(["localhost"], tmp_path)) as answers:
+        answers.context.verify_mode = ssl.CERT_REQUIRED
+        answers.context.load_verify_locations(answers.ca_file)
+        answers.answer(200, [])
+        files = TlsFiles(answers.ca_file, answers.ca_file, str(tmp_path / "key.pem"))
+        RegistryClient(answers.url, tls=files).check()
+    assert len(answers.requests) == 1
+
+
+def test_a_certificate_file_that_is_not_there_is_told(tmp_path):
+    error = refused(Failed, lambda: RegistryClient("https://localhost", tls=TlsFiles(ca=str(tmp_path / "none.pem"))))
+    assert "schema_registry.tls cannot be used: No such file" in error.message
 
 
 def test_a_certificate_of_the_files_authority_is_trusted(tmp_path):
     with serving(TlsAnswers(["localhost"], tmp_path)) as answers:
         answers.answer(200, [])
-        RegistryClient(answers.url, ca_file=answers.ca_file).check()
+        RegistryClient(answers.url, tls=TlsFiles(answers.ca_file)).check()
     assert len(answers.requests) == 1
