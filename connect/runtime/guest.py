@@ -5,9 +5,10 @@ snapshot sees was delivered before that point, and (b) no transaction that it do
 was delivered before that point, also before the chunk was asked for: commits reach the log before they become visible.
 
 (a) holds once the stream has passed the mark taken after the chunk was read. For (b) the guest remembers each delivered
-transaction, with its tables, until a database snapshot sees it. One that touched the chunk's table, was delivered
-before the request and is not seen means that the chunk is read again; the keys of unseen ones delivered after the
-request are dropped from the chunk.
+transaction, with its tables and keys, until a database snapshot sees it. The keys of those that the chunk does not see
+are dropped from it: what was streamed of them is newer. Where the keys are not known (a transaction of an earlier
+process, a TRUNCATE, too many to remember) the chunk is read again. So a synchronous standby that is always a little
+behind, where some delivered transaction is invisible at any time, does not hold a snapshot up.
 """
 
 from __future__ import annotations
@@ -31,24 +32,16 @@ if TYPE_CHECKING:
 _MAX_ROWS: Final = 50_000
 _MIN_ROWS: Final = 100
 _MAX_BYTES: Final = 16 * 1_048_576
-_KEYS_REMEMBERED: Final = 200_000  # invariant 7: beyond it a transaction counts as touching every key
-_IDS_REMEMBERED: Final = 20_000  # beyond it the database is asked which of them are still invisible
+_KEYS_REMEMBERED: Final = 200_000  # invariant 7: beyond it a transaction counts as touching keys unknown
+_KEYS_ENOUGH: Final = 100_000  # beyond either the database is asked which transactions are still invisible
+_IDS_ENOUGH: Final = 20_000
+_DOUBT_SECONDS: Final = 0.1
 _FAST_SECONDS: Final = 0.5
 _SLOW_SECONDS: Final = 2.0
 
 
-class Every:
-    """A set that holds every key: what a TRUNCATE touches."""
-
-    def __contains__(self, _: object) -> bool:
-        return True
-
-    def __len__(self) -> int:
-        return 1
-
-
-EVERY_KEY: Final = Every()
-KeySet = set[bytes] | Every
+_NO_KEYS: Final[set[bytes]] = set()
+Touched = dict["TableId", "set[bytes] | None"]  # a transaction's keys by table; None: not known which
 
 
 class Request(NamedTuple):
@@ -152,13 +145,13 @@ class TableProgress:
 class Ready(NamedTuple):
     """A chunk that may be sent now, at this point of the stream.
 
-    ``drop`` holds the key sets that must not be sent. For a read of single keys, ``keys`` are those asked for and
-    ``whole`` the record keys that lack nothing once it is sent.
+    ``drop`` holds the sets of record keys that must not be sent. For a read of single keys, ``keys`` are those asked
+    for and ``whole`` the record keys that lack nothing once it is sent.
     """
 
     table: TableId
     chunk: Chunk
-    drop: list[KeySet]
+    drop: list[set[bytes]]
     keys: Sequence[Key]
     whole: Sequence[bytes]
 
@@ -179,9 +172,9 @@ class Guest:
     max_rows_per_second: int | None = None
     say: Callable[[str], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
-    _delivered: dict[Hashable, set[TableId] | None] = field(default_factory=dict)  # None: any table
-    _doubted: dict[Hashable, set[TableId] | None] = field(default_factory=dict)  # while the database is asked of them
-    _since: dict[Hashable, KeySet] = field(default_factory=dict)
+    _delivered: dict[Hashable, Touched | None] = field(default_factory=dict)  # None: any table
+    _doubted: dict[Hashable, Touched | None] = field(default_factory=dict)  # while the database is asked of them
+    _keys: int = 0  # in _delivered
     _schema_since: TableSchema | None = None
     _request: Request | None = None
     _answer: Answer | None = None
@@ -209,30 +202,25 @@ class Guest:
         """Transactions that an earlier process may have delivered and that may still be invisible."""
         self._delivered.update(dict.fromkeys(transactions))
 
-    def _remember(self, transaction: Hashable, table: TableId) -> None:
-        tables = self._delivered.setdefault(transaction, set())
-        if tables is not None:
-            tables.add(table)
-
     def saw(self, table: TableId, transaction: Hashable, keys: Sequence[bytes], schema: TableSchema) -> None:
         """The stream delivered a change: ``keys`` are the record keys that it touched, old and new."""
-        request = self._request
-        if request is None or request.table != table:
-            self._remember(transaction, table)
-            return
-        touched = self._since.setdefault(transaction, set())
-        if isinstance(touched, set):
+        tables = self._delivered.setdefault(transaction, {})
+        if tables is not None and (touched := tables.setdefault(table, set())) is not None:
+            before = len(touched)
             touched.update(keys)
-            if len(touched) > _KEYS_REMEMBERED:
-                self._since[transaction] = EVERY_KEY
-        self._schema_since = schema
+            self._keys += len(touched) - before
+            if self._keys > _KEYS_REMEMBERED:
+                self._keys -= len(touched)
+                tables[table] = None
+        if self._request is not None and self._request.table == table:
+            self._schema_since = schema
 
     def saw_truncate(self, table: TableId, transaction: Hashable) -> None:
         """The stream delivered a TRUNCATE: it touches every key of the table, and ends the need for any value."""
-        if self._request is not None and self._request.table == table:
-            self._since[transaction] = EVERY_KEY
-        else:
-            self._remember(transaction, table)
+        tables = self._delivered.setdefault(transaction, {})
+        if tables is not None:
+            self._keys -= len(tables.get(table) or ())
+            tables[table] = None
         for lacking in [key for key in self._lacking if key[0] == table]:
             del self._lacking[lacking]
 
@@ -253,11 +241,11 @@ class Guest:
             self._schema_since = None
             self._request = request
             if request.table is None:
-                self._doubted, self._delivered = self._delivered, {}
+                self._doubted, self._delivered, self._keys = self._delivered, {}, 0
             self.reader.ask(request)
 
     def _next(self) -> Request | None:
-        if len(self._delivered) > _IDS_REMEMBERED:
+        if len(self._delivered) > _IDS_ENOUGH or self._keys > _KEYS_ENOUGH:
             return Request(None)
         if self._lacking:
             table = next(iter(self._lacking))[0]
@@ -284,8 +272,9 @@ class Guest:
             return None
         if answer.chunk is None or answer.mark is None or answer.request.table is None:
             invisible = set(answer.in_doubt)
-            self._delivered = {t: self._doubted[t] for t in self._doubted if t in invisible} | self._delivered
+            self._keep({t: self._doubted[t] for t in self._doubted if t in invisible} | self._delivered)
             self._doubted = {}
+            self._not_before = self.clock() + _DOUBT_SECONDS
             self._forget()
             return None
         if not answer.mark.reached(position):  # rule (a)
@@ -293,21 +282,43 @@ class Guest:
         return self._judge(answer.request.table, answer, answer.chunk)
 
     def _judge(self, table: TableId, answer: Answer, chunk: Chunk) -> Ready | None:
-        self._delivered = {t: tables for t, tables in self._delivered.items() if not chunk.sees(t)}
-        too_early = any(tables is None or table in tables for tables in self._delivered.values())
-        unseen: list[KeySet] = [keys for transaction, keys in self._since.items() if not chunk.sees(transaction)]
+        self._keep({t: tables for t, tables in self._delivered.items() if not chunk.sees(t)})
+        drop, known = self._unseen(table)
         reshaped = self._schema_since is not None and not _same_columns(self._schema_since, chunk.shape.schema)
         self._forget()
-        if too_early or reshaped:  # rule (b), and rule N5
+        if not known or reshaped:  # rule (b), and rule N5
             self._again(table)
             return None
-        self._repeats = 0
-        self.say("")
         if answer.request.keys:
-            return Ready(table, chunk, unseen, answer.request.keys, self._read_again(table, unseen))
+            whole = self._read_again(table, drop)
+            if not whole:
+                self._again(table)
+                return None
+            self._calm()
+            return Ready(table, chunk, drop, answer.request.keys, whole)
+        self._calm()
         self._pace(answer, len(chunk.rows))
         self._advance(table, chunk)  # now, since the next chunk is asked for before this one is sent
-        return Ready(table, chunk, unseen, (), ())
+        return Ready(table, chunk, drop, (), ())
+
+    def _keep(self, delivered: dict[Hashable, Touched | None]) -> None:
+        self._delivered = delivered
+        self._keys = sum(len(keys or ()) for tables in delivered.values() if tables for keys in tables.values())
+
+    def _unseen(self, table: TableId) -> tuple[list[set[bytes]], bool]:
+        """Keys of the table that transactions still invisible touched, and whether they are all known."""
+        drop: list[set[bytes]] = []
+        for tables in self._delivered.values():
+            keys = None if tables is None else tables.get(table, _NO_KEYS)
+            if keys is None:
+                return [], False
+            if keys:
+                drop.append(keys)
+        return drop, True
+
+    def _calm(self) -> None:
+        self._repeats = 0
+        self.say("")
 
     def _again(self, table: TableId) -> None:
         self._repeats += 1
@@ -316,10 +327,6 @@ class Guest:
             self.say(f"snapshot of {table}: waiting for transactions that are committed but not yet visible")
 
     def _forget(self) -> None:
-        if self._request is not None and self._request.table is not None:
-            for transaction in self._since:
-                self._remember(transaction, self._request.table)
-        self._since = {}
         self._request = self._answer = None
 
     def _retry_smaller(self, error: Exception) -> None:
@@ -343,7 +350,7 @@ class Guest:
         if progress.done:
             self._queue.remove(table)
 
-    def _read_again(self, table: TableId, drop: list[KeySet]) -> list[bytes]:
+    def _read_again(self, table: TableId, drop: list[set[bytes]]) -> list[bytes]:
         """The asked keys that no longer lack a value.
 
         A dropped key was touched by a newer change: if that was not whole either, it waits for the next read.
@@ -359,7 +366,7 @@ class Guest:
         return {snapshot_note(ready.table): progress.to_note()}
 
 
-def _in_any(key: bytes, sets: Sequence[KeySet]) -> bool:
+def _in_any(key: bytes, sets: Sequence[set[bytes]]) -> bool:
     return any(key in keys for keys in sets)
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from connect.api.snapshots import Chunk
 from connect.record import plain_row, plain_shape
+from connect.runtime import guest
 from connect.runtime.guest import Answer, Guest, TableProgress
 from connect.schema.model import Field, Kind, TableId, TableSchema, Type
 
@@ -212,11 +213,58 @@ def test_a_transaction_of_another_table_does_not_hold_a_chunk_back():
 
 
 @pytest.mark.parametrize("visible", [True, False])
-def test_a_delivered_transaction_that_the_snapshot_does_not_see_means_reading_again(visible):
+def test_the_keys_of_a_delivered_transaction_that_the_snapshot_does_not_see_are_dropped(visible):
     run = Run(2)
     run.model.commit()
     run.deliver()
     run.model.log[0].visible = visible
     run.guest.ask()
     run.reader.work()
-    assert (run.guest.ready(At(run.model.lsn)) is not None) is visible
+    ready = run.guest.ready(At(run.model.lsn))
+    keys = {record_key(key) for key in run.model.log[0].writes}
+    assert ready.drop == ([] if visible else [keys])
+
+
+def test_a_commit_that_is_always_invisible_does_not_hold_a_snapshot_up():
+    run = Run(3)
+    for _ in range(400):
+        run.now += 0.1
+        run.model.commit()
+        run.deliver()
+        for transaction in run.model.log[:-1]:
+            transaction.visible = True
+        run.reader.work()
+        run.send()
+    assert run.guest.complete
+
+
+@pytest.mark.parametrize("unknown", ["an earlier process", "a truncate", "too many keys"])
+def test_a_chunk_is_read_again_when_the_keys_of_what_it_does_not_see_are_unknown(unknown, monkeypatch):
+    run = Run(4)
+    if unknown == "an earlier process":
+        run.guest.doubt([999])
+    elif unknown == "a truncate":
+        run.guest.saw_truncate(TABLE, 999)
+    else:
+        monkeypatch.setattr(guest, "_KEYS_REMEMBERED", 10)
+        run.guest.saw(TABLE, 999, [record_key(key) for key in range(100, 120)], SCHEMA)
+    run.guest.ask()
+    run.reader.work()
+    assert run.guest.ready(At(run.model.lsn)) is None
+    assert run.guest.busy
+
+
+def test_invariant_7_the_keys_remembered_are_bounded_and_the_database_is_asked_who_is_invisible(monkeypatch):
+    monkeypatch.setattr(guest, "_KEYS_REMEMBERED", 100)
+    monkeypatch.setattr(guest, "_KEYS_ENOUGH", 50)
+    run = Run(5)
+    for number in range(1000):
+        run.guest.saw(TABLE, number, [record_key(number)], SCHEMA)
+    known = [keys for tables in run.guest._delivered.values() for keys in tables.values() if keys is not None]
+    assert sum(map(len, known)) <= 100
+
+    run.guest.ask()
+    assert run.reader.request.table is None
+    run.reader.work()
+    run.guest.ready(At(run.model.lsn))
+    assert run.guest._delivered == {}
