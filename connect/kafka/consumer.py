@@ -88,7 +88,7 @@ class SinkConsumer:
             settings: librdkafka settings of the connection.
             group: Under which offsets are hinted to lag tools.
         """
-        self._topics = Topics(settings)
+        self.topics = Topics(settings)
         self._admin = AdminClient({**settings, "error_cb": quiet}, logger=LOGGER)
         self._consumer = Consumer(
             {
@@ -114,11 +114,11 @@ class SinkConsumer:
 
     def find(self, wanted: Callable[[str], bool]) -> dict[str, Topic]:
         """The topics that exist and that the sink wants."""
-        return self._topics.describe([name for name in self._topics.names() if wanted(name)])
+        return self.topics.describe([name for name in self.topics.names() if wanted(name)])
 
     def settings(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         """The settings in force of topics."""
-        return self._topics.settings(names)
+        return self.topics.settings(names)
 
     def bounds(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Bounds]:
         """First and end offsets as they are now; the end lies behind open transactions too."""

@@ -12,22 +12,23 @@ import orjson
 
 from connect.errors import Failed
 from connect.kafka.positions import read_to
-from connect.kafka.topics import POSITIONS, Topics, TopicSpec
+from connect.kafka.topics import POSITIONS, TopicSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from connect.kafka.appender import Appender
+    from connect.kafka.topics import Topics
 
 
 class SinkNotes:
     """Reads and writes one sink's notes; the key is the topic, the value a JSON object."""
 
-    def __init__(self, settings: Mapping[str, Any], appender: Appender, group: str, connector: str) -> None:
-        """``settings``: librdkafka settings of the connection."""
-        self.topic = f"{group}.{connector}.bootstrap"
+    def __init__(self, settings: Mapping[str, Any], topics: Topics, appender: Appender, sink: str) -> None:
+        """``settings``: librdkafka settings of the connection; ``sink``: its name with its worker group's."""
+        self.topic = f"{sink}.bootstrap"
         self._settings = settings
-        self._topics = Topics(settings)
+        self._topics = topics
         self._appender = appender
 
     def read(self, seconds: float = 60.0) -> dict[str, dict[str, Any]]:

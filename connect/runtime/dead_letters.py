@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from connect.kafka.topics import Topics, TopicSpec, events_settings
+from connect.kafka.topics import TopicSpec, events_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from connect.kafka.appender import Appender
     from connect.kafka.consumer import Raw
+    from connect.kafka.topics import Topics
 
 _PREFIX: Final = "__connect.errors."  # the header names of Kafka Connect's dead-letter queues
 

@@ -13,7 +13,6 @@ from connect.failpoints import failpoint
 from connect.kafka.appender import Appender
 from connect.kafka.consumer import Batch, Limits, Raw, SinkConsumer
 from connect.kafka.sink_notes import SinkNotes
-from connect.kafka.topics import Topics
 from connect.runtime.bootstrap import Bootstrap
 from connect.runtime.dead_letters import DeadLetters
 from connect.runtime.report import State, TableReport, TaskReport
@@ -32,6 +31,7 @@ _REPORT_SECONDS: Final = 0.5
 _LAST_SECONDS: Final = 3.0  # a stop does not wait for a broker that is away (F114)
 _HINT_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 1.0  # progress over control records alone is stored this often
+_QUIET_SECONDS: Final = 10.0  # records are there and none comes: they lie behind an open transaction (F84)
 _READ_SECONDS: Final = 0.2
 _RATE_SECONDS: Final = 5.0
 _LIMITS: Final = Limits()
@@ -130,16 +130,17 @@ class SinkTask:
         self._pipeline = pipeline
         self._report = report
         self._stopping = stopping
-        self._consumer = SinkConsumer(settings.kafka, f"{settings.group}.{settings.connector}")
+        name = f"{settings.group}.{settings.connector}"
+        self._consumer = SinkConsumer(settings.kafka, name)
+        topics = self._consumer.topics
         self._appender = Appender(settings.kafka)
-        self._notes = SinkNotes(settings.kafka, self._appender, settings.group, settings.connector)
-        letters = settings.dead_letter_topic or f"{settings.group}.{settings.connector}.dead"
-        self._letters = DeadLetters(
-            Topics(settings.kafka), self._appender, settings.connector, letters, settings.dead_letter_keep_ms
-        )
+        self._notes = SinkNotes(settings.kafka, topics, self._appender, name)
+        letters = settings.dead_letter_topic or f"{name}.dead"
+        self._letters = DeadLetters(topics, self._appender, settings.connector, letters, settings.dead_letter_keep_ms)
         self._topics: dict[str, Topic] = {}
         self._stored_notes: dict[str, dict[str, Any]] = {}
         self._bootstrap = Bootstrap()
+        self._moved_at = time.monotonic()
         self._hints: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._pending: dict[TopicPartition, int] = {}
@@ -236,6 +237,8 @@ class SinkTask:
 
     def _deliver(self, batch: Batch) -> None:
         """Everything of a batch that can be written; then the error that stopped it, if one did."""
+        if batch.next_offsets:
+            self._moved_at = time.monotonic()
         work = self._decode(batch.records)
         if work.letters:  # durable before the position passes them (rule K5)
             self._send_letters(work.letters)
@@ -325,23 +328,26 @@ class SinkTask:
         partitions, counts = self._bootstrap.partitions, self._counts
         for tp, end in self._consumer.known_ends().items():
             self._ends[tp] = max(end, self._ends[tp])
+        lag = sum(max(0, self._ends[tp] - p.next) for tp, p in partitions.items())
         return TaskReport(
             state=state,
-            message=self._waiting_for(),
+            message=self._waiting_for(lag),
             position={f"{tp.topic}[{tp.partition}]": progress.next for tp, progress in partitions.items()},
             tables={name: self._report_topic(name) for name in self._topics},
-            lag_records=sum(max(0, self._ends[tp] - p.next) for tp, p in partitions.items()),
+            lag_records=lag,
             records=counts.records,
             transactions=counts.transactions,
             dead_letters=counts.dead_letters,
             complete=state is State.LIVE,
         )
 
-    def _waiting_for(self) -> str:
+    def _waiting_for(self, lag: int) -> str:
         if not self._topics and "refresh" in self._at:
             return "no topic matches yet"
         if self._topics and self._counts.incomplete and self._bootstrap.complete():
             return f"{self._counts.incomplete} rows wait for columns that the log did not carry"
+        if lag and time.monotonic() - self._moved_at > _QUIET_SECONDS:
+            return f"{lag} records cannot be read yet: some producer's transaction is open in their topics"
         return ""
 
     def _report_topic(self, name: str) -> TableReport:

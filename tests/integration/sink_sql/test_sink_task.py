@@ -42,6 +42,20 @@ def test_T2_not_complete_before_the_end_behind_somebody_elses_open_transaction(w
     assert [row[0] for row in world.rows()] == [1, 2, 3]
 
 
+def test_F84_a_sink_that_waits_for_an_open_transaction_says_so(world: World) -> None:
+    world.make_topic()
+    producer = Producer({**world.kafka, "transactional.id": world.name})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    key, value = world.record("u", 2, "b", "y")
+    producer.produce(world.topic, value, key, 0)
+    producer.flush(20)
+    last = world.run(lambda report: "transaction is open" in report.message)
+    producer.abort_transaction(20)
+    assert last.message == "1 records cannot be read yet: some producer's transaction is open in their topics"
+    assert not last.complete
+
+
 def test_F89_partitions_added_while_the_sink_runs_stop_it(world: World) -> None:
     world.make_topic()
     world.put((1, "a", "x"))
