@@ -20,7 +20,6 @@ _CHATTY: Final = (
     "elasticsearch",
     "confluent_kafka",
     "httpx",
-    "sqlalchemy",
     "urllib3",
     "uvicorn",
 )

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from connect.config.fields import Model, Secret, Size
+from connect.config.fields import Model, Secret
 
 _PLACEHOLDERS: Final = ("topic", "prefix", "schema", "table")
 _DIALECTS: Final = ("postgresql", "postgres", "sqlite")
@@ -21,15 +21,11 @@ class SqlConfig(Model):
         password: Of the user, apart from the URL; a file is read again at each connection.
         db_schema: The schema of tables and bookkeeping (``schema:`` in the file); Postgres' ``search_path`` decides
             without it.
-        batch_rows: At most so many records in one transaction.
-        batch_bytes: At most about so many bytes of records in one transaction.
     """
 
     url: Secret
     password: Secret | None = None
     db_schema: str | None = Field(default=None, alias="schema")
-    batch_rows: int = Field(default=10_000, ge=1, le=1_000_000)
-    batch_bytes: Size = Field(default=16_000_000, ge=1_000)
 
     @field_validator("url")
     @classmethod
