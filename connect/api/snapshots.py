@@ -79,8 +79,13 @@ class Snapshots(Protocol):
         """
         ...
 
-    def read_keys(self, table: TableId, keys: Sequence[Key]) -> Chunk:
-        """The rows of these keys that exist, for values which the log did not carry (DESIGN §6)."""
+    def read_keys(self, table: TableId, keys: Sequence[Key], max_bytes: int | None = None) -> Chunk:
+        """The rows of these keys that exist, for values which the log did not carry (DESIGN §6).
+
+        Raises:
+            Retriable: ``query_budget`` also where several rows have more than ``max_bytes``: ask for fewer keys. A
+                single row is read whatever its size.
+        """
         ...
 
     def read_keyless(self, table: TableId) -> Chunk:

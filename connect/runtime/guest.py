@@ -13,6 +13,7 @@ behind, where some delivered transaction is invisible at any time, does not hold
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 import time
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _MAX_ROWS: Final = 50_000
 _MIN_ROWS: Final = 100
 _MAX_BYTES: Final = 16 * 1_048_576
+_MAX_KEYS: Final = 1_000
 _KEYS_REMEMBERED: Final = 200_000  # invariant 7: beyond it a transaction counts as touching keys unknown
 _KEYS_ENOUGH: Final = 100_000  # beyond either the database is asked which transactions are still invisible
 _IDS_ENOUGH: Final = 20_000
@@ -95,7 +97,7 @@ class ChunkReader:
             if request.table is None:
                 return Answer(request, None, None, self._snapshots.in_doubt(), 0.0, None)
             if request.keys:
-                chunk = self._snapshots.read_keys(request.table, request.keys)
+                chunk = self._snapshots.read_keys(request.table, request.keys, _MAX_BYTES)
             else:
                 chunk = self._snapshots.read_chunk(request.table, request.after, request.max_rows, _MAX_BYTES)
             mark = self._snapshots.mark()
@@ -181,6 +183,7 @@ class Guest:
     _repeats: int = 0
     _not_before: float = 0.0
     _rows: int = 5_000
+    _keys_at_once: int = _MAX_KEYS
     _lacking: dict[tuple[TableId, bytes], Key] = field(default_factory=dict)
     _queue: deque[TableId] = field(default_factory=deque)
     _asked_keys: dict[bytes, Key] = field(default_factory=dict)
@@ -250,7 +253,7 @@ class Guest:
         if self._lacking:
             table = next(iter(self._lacking))[0]
             wanted = {key: text for (owner, key), text in self._lacking.items() if owner == table}
-            self._asked_keys = dict(list(wanted.items())[:1000])
+            self._asked_keys = dict(itertools.islice(wanted.items(), self._keys_at_once))
             return Request(table, keys=list(self._asked_keys.values()))
         if self._queue:
             table = self._queue[0]
@@ -268,7 +271,7 @@ class Guest:
             return None
         if answer.error is not None:
             self._forget()
-            self._retry_smaller(answer.error)
+            self._retry_smaller(answer.request, answer.error)
             return None
         if answer.chunk is None or answer.mark is None or answer.request.table is None:
             invisible = set(answer.in_doubt)
@@ -295,6 +298,7 @@ class Guest:
                 self._again(table)
                 return None
             self._calm()
+            self._keys_at_once = min(self._keys_at_once * 2, _MAX_KEYS)
             return Ready(table, chunk, drop, answer.request.keys, whole)
         self._calm()
         self._pace(answer, len(chunk.rows))
@@ -329,10 +333,14 @@ class Guest:
     def _forget(self) -> None:
         self._request = self._answer = None
 
-    def _retry_smaller(self, error: Exception) -> None:
-        if not isinstance(error, Retriable) or error.code != "query_budget" or self._rows <= _MIN_ROWS:
+    def _retry_smaller(self, request: Request, error: Exception) -> None:
+        smallest = len(request.keys) == 1 if request.keys else self._rows <= _MIN_ROWS
+        if not isinstance(error, Retriable) or error.code != "query_budget" or smallest:
             raise error
-        self._rows = max(self._rows // 4, _MIN_ROWS)
+        if request.keys:
+            self._keys_at_once = max(len(request.keys) // 4, 1)
+        else:
+            self._rows = max(self._rows // 4, _MIN_ROWS)
 
     def _pace(self, answer: Answer, rows: int) -> None:
         if answer.seconds < _FAST_SECONDS:

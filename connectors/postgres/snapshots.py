@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from connect.api.snapshots import Chunk
-from connect.errors import Failed
+from connect.errors import Failed, Retriable
 from connect.record import Row
 from connectors.postgres.catalog import read_types, tables_by_name
 from connectors.postgres.chunk_sql import Reading, chunk_order, chunk_query, keys_query, sent_columns, whole_query
@@ -40,6 +40,16 @@ if TYPE_CHECKING:
 
 _LOCK_TIMEOUT: Final = "2s"
 _WRITERS_PAUSE: Final = 0.05
+# A transaction gives this lock back after it has become visible; every role may see it.
+_RUNNING: Final = """
+SELECT transactionid::text::int8 FROM pg_catalog.pg_locks
+ WHERE locktype = 'transactionid' AND granted AND mode = 'ExclusiveLock'
+"""
+_WAITING: Final = """
+SELECT backend_xid::text::int8 FROM pg_catalog.pg_stat_activity
+ WHERE backend_xid IS NOT NULL
+   AND (state LIKE 'idle in transaction%' OR wait_event_type IN ('Client', 'Lock'))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +103,13 @@ class PostgresSnapshots:
     def in_doubt(self) -> Collection[Hashable]:
         """32-bit xids that may be between their commit record and their visibility.
 
-        Those of the current database snapshot whose backend, looked at afterwards, is surely not committing: it waits
-        for its client or for a lock.
+        Those that run, without the ones whose backend, looked at afterwards, is surely not committing: it waits for its
+        client or for a lock. A database snapshot does not list them: a running xid from ``xmax`` on is not in it.
         """
         with self._errors("asking for transactions in doubt"):
-            text = one_row(self._connection(), "SELECT pg_catalog.pg_current_snapshot()::text")[0]
-            running = {xid & 0xFFFFFFFF for xid in DatabaseSnapshot.parse(text).running}
-            if not running:
-                return running
-            waiting = self._connection().execute(
-                "SELECT backend_xid::text::int8 FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL"
-                " AND (state LIKE 'idle in transaction%' OR wait_event_type IN ('Client', 'Lock'))"
-            )
-            return running - {xid for (xid,) in waiting.fetchall()}
+            return {xid for (xid,) in self._connection().execute(_RUNNING).fetchall()} - {
+                xid for (xid,) in self._connection().execute(_WAITING).fetchall()
+            }
 
     def read_chunk(self, table: TableId, after_key: Key | None, max_rows: int, max_bytes: int) -> Chunk:
         """The next rows in the order of the table's unique key; see ``connect.api.Snapshots``.
@@ -124,10 +128,13 @@ class PostgresSnapshots:
                 lines, cut = self._copy(query, max_bytes)
                 return self._chunk(reading, lines, done=len(lines) < max_rows and not cut)
 
-    def read_keys(self, table: TableId, keys: Sequence[Key]) -> Chunk:
-        """The rows of these keys that exist."""
+    def read_keys(self, table: TableId, keys: Sequence[Key], max_bytes: int | None = None) -> Chunk:
+        """The rows of these keys that exist; see ``connect.api.Snapshots``."""
         with self._errors(f"reading {table} by key", table), self._reading(self._connection(), table) as reading:
-            lines, _ = self._copy(keys_query(reading, keys), None)
+            lines, cut = self._copy(keys_query(reading, keys), max_bytes if len(keys) > 1 else None)
+            if cut:
+                message = f"{self._connector}: {len(keys)} rows of {table} have more than {max_bytes} bytes"
+                raise Retriable(message, code="query_budget")
             return self._chunk(reading, lines, done=True)
 
     def read_keyless(self, table: TableId) -> Chunk:
@@ -135,7 +142,8 @@ class PostgresSnapshots:
         with self._errors(f"reading {table}", table), contextlib.ExitStack() as stack:
             self._wait_for_writers(table)
             connection = stack.enter_context(contextlib.closing(connect(self._config, self._connector)))
-            reading = stack.enter_context(self._reading(connection, table, whole=True))
+            connection.execute("BEGIN")  # it ends with the connection: left amid a COPY, it could not be ended before
+            reading = self._begun(connection, table, 0)
             lines = copy_lines(connection, whole_query(reading), self._errors(f"reading {table}", table))
             rows = KeylessRows(reading.shape, lines, stack.pop_all())
         self._whole_reads.append(rows)
@@ -171,7 +179,6 @@ class PostgresSnapshots:
     def _connection(self) -> psycopg.Connection[Any]:
         if self._own is None or self._own.closed:
             self._own = connect(self._config, self._connector)
-            self._own.execute("SET row_security = off")  # F31: an error rather than fewer rows
         return self._own
 
     @contextlib.contextmanager
@@ -183,44 +190,44 @@ class PostgresSnapshots:
             raise translate(error, f"{self._connector}: {doing}", role=role, table=table) from None
 
     @contextlib.contextmanager
-    def _reading(
-        self, connection: psycopg.Connection[Any], table: TableId, *, whole: bool = False
-    ) -> Iterator[Reading]:
-        """One REPEATABLE READ transaction.
+    def _reading(self, connection: psycopg.Connection[Any], table: TableId) -> Iterator[Reading]:
+        with connection.transaction():
+            yield self._begun(connection, table, self._config.snapshot.max_query)
+
+    def _begun(self, connection: psycopg.Connection[Any], table: TableId, budget_ms: int) -> Reading:
+        """Make the transaction just begun REPEATABLE READ and describe what it reads.
 
         The table is locked before the database snapshot is taken, so that description and rows are of one moment (N5).
         """
-        budget = 0 if whole else self._config.snapshot.max_query
-        with connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-            connection.execute("SET LOCAL row_security = off")
-            try:
-                connection.execute(f"LOCK TABLE {quoted(table)} IN ACCESS SHARE MODE".encode())
-            except psycopg.errors.UndefinedTable:
-                raise _missing(self._connector, table) from None
-            text, lsn, ts_us = one_row(
-                connection,
-                "SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_current_wal_lsn()::text,"
-                " (extract(epoch FROM now()) * 1000000)::int8",
-            )
-            described = self._describe(connection, table)
-            published = published_tables(connection, self._publications).get(table)
-            self._refresh_types(connection)
-            connection.execute(f"SET LOCAL statement_timeout = {budget:d}")
-            names = published.columns if published is not None else None
-            columns = sent_columns(described, names, connection.info.server_version)
-            conditions = [c for c in (self._tables[table].where, published.row_filter if published else None) if c]
-            yield Reading(
-                described,
-                self._shape(described, columns),
-                columns,
-                chunk_order(described, columns),
-                " AND ".join(f"({condition})" for condition in conditions) or None,
-                DatabaseSnapshot.parse(text),
-                parse_lsn(lsn),
-                ts_us,
-            )
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+        connection.execute("SET LOCAL row_security = off")  # F31: an error rather than fewer rows
+        try:
+            connection.execute(f"LOCK TABLE {quoted(table)} IN ACCESS SHARE MODE".encode())
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            raise _missing(self._connector, table) from None
+        text, lsn, ts_us = one_row(
+            connection,
+            "SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.pg_current_wal_lsn()::text,"
+            " (extract(epoch FROM now()) * 1000000)::int8",
+        )
+        described = self._describe(connection, table)
+        published = published_tables(connection, self._publications).get(table)
+        self._refresh_types(connection)
+        connection.execute(f"SET LOCAL statement_timeout = {budget_ms:d}")
+        names = published.columns if published is not None else None
+        columns = sent_columns(described, names, connection.info.server_version)
+        conditions = [c for c in (self._tables[table].where, published.row_filter if published else None) if c]
+        return Reading(
+            described,
+            self._shape(described, columns),
+            columns,
+            chunk_order(described, columns),
+            " AND ".join(f"({condition})" for condition in conditions) or None,
+            DatabaseSnapshot.parse(text),
+            parse_lsn(lsn),
+            ts_us,
+        )
 
     def _describe(self, connection: psycopg.Connection[Any], table: TableId) -> CatalogTable:
         found = tables_by_name(connection, [table]).get(table)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connect.api.snapshots import Chunk
+from connect.errors import Retriable
 from connect.record import plain_row, plain_shape
 from connect.runtime import guest
 from connect.runtime.guest import Answer, Guest, TableProgress
@@ -268,3 +269,22 @@ def test_invariant_7_the_keys_remembered_are_bounded_and_the_database_is_asked_w
     run.reader.work()
     run.guest.ready(At(run.model.lsn))
     assert run.guest._delivered == {}
+
+
+def test_invariant_7_keys_whose_rows_are_too_big_together_are_read_a_few_at_a_time():
+    run = Run(6)
+    run.guest = Guest(run.reader, {}, clock=lambda: run.now)
+    for key in range(100):
+        run.guest.lacks(TABLE, record_key(key), (str(key),))
+    asked = []
+    for _ in range(8):
+        run.guest.ask()
+        asked.append(len(run.reader.request.keys))
+        too_big = Retriable("too big", code="query_budget")
+        run.reader.reply = Answer(run.reader.request, None, None, (), 0.0, too_big)
+        if asked[-1] == 1:
+            break
+        assert run.guest.ready(At(0)) is None
+    assert asked == [100, 25, 6, 1]
+    with pytest.raises(Retriable):
+        run.guest.ready(At(0))
