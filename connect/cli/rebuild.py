@@ -14,8 +14,8 @@ from connect.runtime.maintenance import rebuild_sink, refuse_while_running
 
 
 def rebuild(
-    sink: Annotated[str, typer.Argument(help="Its name in the file.", show_default=False)],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Configuration files.", show_default=False)],
+    sink: Annotated[str, typer.Argument(metavar="SINK", help="Its name in the file.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configuration files.", show_default=False)],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -14,8 +14,8 @@ from connect.runtime.maintenance import refuse_while_running, remove_source
 
 
 def remove(
-    source: Annotated[str, typer.Argument(help="Its name in the file.", show_default=False)],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Configuration files.", show_default=False)],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Its name in the file.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configuration files.", show_default=False)],
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -65,7 +65,7 @@ class Until(StrEnum):
 
 
 def run(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Configuration files.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configuration files.", show_default=False)],
     *,
     until: Annotated[
         Until, typer.Option(help="`live`: end with 0 once snapshots are done and sinks hold them.")

@@ -35,7 +35,7 @@ _PIPE_WIDTH: Final = 200  # columns where there is no terminal to ask
 def status(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE...]", help="Of the worker; without: every worker of this user."),
+        typer.Argument(metavar="FILE", help="Of the worker; without: every worker of this user."),
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

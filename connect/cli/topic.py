@@ -33,7 +33,7 @@ def _group() -> None:
 def show(  # noqa: PLR0913, PLR0917 - each is an option of the command
     topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The topic's name.", show_default=False)],
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE...]", help="Configuration files that name Kafka and registry.")
+        list[Path] | None, typer.Argument(metavar="FILE", help="Configuration files that name Kafka and registry.")
     ] = None,
     kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Instead of a file: the brokers.")] = None,
     schema_registry: Annotated[

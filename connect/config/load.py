@@ -176,8 +176,9 @@ class _Loader:
     def _names(self, framework: dict[str, Any], word: str, path: DataPath) -> None:
         """``tables:`` or ``topics:`` of an entry, put back as a mapping; a missing one is told by the keys' model."""
         if word in framework:
-            framework[word] = selections.names(framework[word], (*path, word), self.report)
-            if not framework[word]:
+            given = framework[word]
+            framework[word] = selections.names(given, (*path, word), self.report)
+            if not framework[word] and not given:
                 self.report.add((*path, word), f"{word} names nothing", f'name some, or all with "{_ALL[word]}"')
 
     def _exclude(self, raw: dict[str, Any], path: DataPath) -> tuple[Pattern, ...]:

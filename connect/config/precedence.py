@@ -83,8 +83,10 @@ def unmatched(
         if matched:
             message, fix = f"every {what} that {pattern.text!r} matches is excluded", "take it out, or narrow exclude:"
         else:
-            message, fix = f"no {what} matches {pattern.text!r}", nearest(pattern.text, names) if pattern.exact else ""
-        problems.append(Problem(entry.where, message, _short(fix) or f"see which {what}s there are"))
+            message, fix = f"no {what} matches {pattern.text!r}", nearest(pattern.text, names)
+        problems.append(
+            Problem(entry.where, message, _short(fix) or f"there is no {what} at all: is it the right server?")
+        )
     for pattern in exclude:
         if pattern.exact and pattern.text not in names:
             fix = _short(nearest(pattern.text, names)) or "take it out"

@@ -10,7 +10,7 @@ from connect.api.sink import SinkContext
 from connect.config.tables import resolve_tables
 from connect.errors import ConfigError, ConnectError
 from connect.kafka import brokers
-from connect.runtime.tasks import SinkTopics, registry_client, source_job
+from connect.runtime.tasks import SinkTopics, registry_client, source_job, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,7 +63,7 @@ def _source(config: Config, source: SourceConfig) -> Iterator[Finding]:
     """The plugin's checks for the tables that the file names; what is wrong with the names comes first."""
     tables: Mapping[TableId, TableOptions] = {}
     try:
-        tables = resolve_tables(source, source.plugin.discover(source.options))
+        tables = resolve_tables(source, tables_of(source))
     except ConfigError as error:
         for problem in error.problems:
             yield Finding("tables", Severity.PROBLEM, f"{problem.where}: {problem.message}", problem.fix)

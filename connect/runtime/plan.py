@@ -14,7 +14,7 @@ from connect.config.topics import TargetOptions, resolve_topics
 from connect.errors import ConfigError, Problem
 from connect.kafka.topics import STATE, Topics, events_settings
 from connect.record import plain_shape
-from connect.runtime.tasks import SinkTopics, registry_client, source_job
+from connect.runtime.tasks import SinkTopics, registry_client, source_job, tables_of
 from connect.schema.avro import key_subject, value_subject
 from connect.schema.model import DECIMAL, Field, TableId
 
@@ -156,7 +156,7 @@ class _Planner:
             return None
 
     def _source(self, source: SourceConfig) -> PlannedSource:
-        infos = source.plugin.discover(source.options)
+        infos = tables_of(source)
         options = resolve_tables(source, infos)
         job = source_job(self._config, source, lambda _: None, lambda: False)
         captured = {info.table: (info, options[info.table]) for info in infos if info.table in options}

@@ -10,7 +10,7 @@ from connect.api.source import SourceContext
 from connect.api.tables import View
 from connect.config.tables import resolve_tables
 from connect.config.topics import TargetOptions, resolve_topics
-from connect.errors import ConfigError, Failed
+from connect.errors import ConfigError, ConnectError, Failed
 from connect.runtime.sink_task import SinkSettings, SinkTask
 from connect.runtime.source_task import SourceJob, SourceTask
 from connect.runtime.status_file import folder as state_folder
@@ -22,7 +22,7 @@ from connect.schema.registry import RegistryClient, TlsFiles
 from connect.transforms.build import sink_pipeline, source_pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from connect.api.source import Source
     from connect.api.tables import TableInfo, TableOptions
@@ -64,13 +64,26 @@ def topic_name(prefix: str, table: TableId, view: View) -> str:
     return _NOT_IN_TOPIC_NAMES.sub("_", f"{prefix}.{table.schema}.{table.name}") + suffix
 
 
+def tables_of(source: SourceConfig) -> Sequence[TableInfo]:
+    """Every table of a source's server that can be captured.
+
+    Raises:
+        Failed, Retriable: The plugin's own, under the source's name.
+    """
+    try:
+        return source.plugin.discover(source.options)
+    except ConnectError as error:
+        error.message = f"{source.name}: {error.message}"
+        raise
+
+
 def discover(source: SourceConfig) -> dict[TableId, tuple[TableInfo, TableOptions]]:
     """The tables that a source captures, as its server has them now.
 
     Raises:
         Failed: ``tables``: the file does not fit the server; ``Retriable``: the server is not there.
     """
-    found = {info.table: info for info in source.plugin.discover(source.options)}
+    found = {info.table: info for info in tables_of(source)}
     try:
         options = resolve_tables(source, list(found.values()))
     except ConfigError as error:

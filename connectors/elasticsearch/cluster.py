@@ -119,6 +119,11 @@ class Cluster:
             return Retriable(message, code="target_busy", hint="The cluster is overloaded or not ready.")
         if 300 <= status < 400:
             return Failed("target_redirects", message, hint="Set `url` to the cluster's own address.")
+        if status == 404 and not server.type:
+            hint = "Check `url`: something else answers there, or a proxy leads elsewhere."
+            return Failed(
+                "not_elasticsearch", f"{self.name} answers 404 to {what}, and not in Elasticsearch's words", hint=hint
+            )
         return Failed("target_refused", f"{message}: {server.reason}")
 
     def _silence(self, what: str, error: TransportError) -> ConnectError:

@@ -66,6 +66,9 @@ _BY_TEXT: Final[tuple[tuple[str, str, str], ...]] = (
     ),
 )
 
+# What libpq puts before the server's words; every message says where it connects to.
+_ADDRESS: Final = re.compile(r"^connection failed: connection to server at \S+ port \d+ failed: ")
+
 
 def translate(
     error: psycopg.Error, where: str, *, stream: bool = False, role: str = "…", table: TableId | None = None
@@ -86,6 +89,8 @@ def translate(
     message = f"{where}: {error.diag.message_primary or type(error).__name__} (SQLSTATE {state})"
     if stream and state in _IN_THE_STREAM:
         return _build(*_IN_THE_STREAM[state], message)
+    if state == "42501" and table is not None and "row-level security" in message:
+        return Failed("permission", message, hint=f"ALTER ROLE {role} BYPASSRLS; the log shows all rows anyway (F31).")
     if state == "42501" and table is not None:
         schema = quoted(table).partition(".")[0]
         grant = f"GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {quoted(table)} TO {role};"
@@ -113,4 +118,4 @@ def _from_text(text: str, where: str, role: str) -> ConnectError:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:500]
+    return _ADDRESS.sub("", " ".join(text.split()))[:500]
