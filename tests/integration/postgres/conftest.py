@@ -64,6 +64,12 @@ class Reader:
             self.source.acknowledge(batch.resume_after)
         return list(batch.events)
 
+    def drain(self, *, acknowledge: bool = True) -> None:
+        """Read for a bounded time; for errors that must come."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            self.step(0.2, acknowledge=acknowledge)
+
     def to_mark(self, mark: Any) -> list[ChangeEvent]:
         """Everything up to a mark."""
         got: list[ChangeEvent] = []
@@ -140,10 +146,24 @@ class World:
     def slot(self) -> str:
         return f"connect_test__{self.database}"
 
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait, a bounded time, until it holds."""
+        wait_for(condition)
+
     def confirmed(self) -> int:
         """The slot's confirmed_flush_lsn as a number."""
         query = f"SELECT (confirmed_flush_lsn - '0/0')::int8 FROM pg_replication_slots WHERE slot_name = '{self.slot}'"
         return int(self.sql(query)[0][0])
+
+    def kill(self) -> None:
+        """``kill -9`` of the whole server."""
+        self.connection.close()
+        self.server.kill()
+
+    def restart(self) -> None:
+        """Start it again: crash recovery."""
+        self.server.start()
+        self.connection = psycopg.connect(self.url, autocommit=True)
 
     def close(self) -> None:
         for reader in self._readers:
