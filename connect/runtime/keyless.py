@@ -35,7 +35,7 @@ def read_keyless(
     started, now_us, rows = time.monotonic(), time.time_ns() // 1000, 0
     for row in chunk.rows:
         event = ChangeEvent(Op.READ, row.shape, None, row, chunk.source, chunk.ts_us)
-        rows += writer.read_row(row, event, producer.send, now_us, ())
+        rows += writer.read_row(row, event, producer.send, now_us, frozenset())
         if rows % 1000 == 0:
             producer.poll()
             sent(rows)

@@ -113,7 +113,7 @@ class SourceTask:
         self._job = job
         self._report = TaskReport()
         self._topics = Topics(job.kafka)
-        self._store = PositionStore(job.kafka, self._topics, job.group, job.name)
+        self._store = PositionStore(job.kafka, self._topics, job.group, job.name, job.stopping)
         self._producer: TransactionalProducer | None = None
         self._source: Source | None = None
         self._guest: Guest | None = None
@@ -167,6 +167,7 @@ class SourceTask:
         self._name_topics(tables, pipeline)
         self._ensure_topics(options)
         self._position: Position = source.open(resume)
+        failpoint("source.after_open")
         self._make_writers(source, options, pipeline)
         self._begin_guest(source, tables)
         if resume is None:
@@ -175,7 +176,8 @@ class SourceTask:
         self._tell(force=True)
 
     def _new_producer(self, timeout_ms: int) -> TransactionalProducer:
-        return TransactionalProducer(self._job.kafka, f"{self._job.group}-{self._job.name}-0", timeout_ms)
+        job = self._job
+        return TransactionalProducer(job.kafka, f"{job.group}-{job.name}-0", timeout_ms, job.stopping)
 
     def _name_topics(self, tables: Mapping[TableId, tuple[TableInfo, TableOptions]], pipeline: Pipeline) -> None:
         """A route transform renames a table; every transform must fit the table as it is now."""
@@ -298,6 +300,7 @@ class SourceTask:
         note = read_keyless(writer, snapshots, self._transaction(), sent)
         self._pending[snapshot_note(table)] = note
         self._dirty = True
+        failpoint("snapshot.before_keyless_commit")
         self._commit()
         if self._keyless is not None:
             self._keyless.add(table, note)
@@ -319,9 +322,10 @@ class SourceTask:
         producer = self._transaction()
         now_us = time.time_ns() // 1000
         sent = 0
+        drop = frozenset().union(*ready.drop)  # one look a row, however many transactions were invisible
         for row in chunk.rows:
             event = ChangeEvent(Op.READ, row.shape, None, row, chunk.source, chunk.ts_us)
-            sent += writer.read_row(row, event, producer.send, now_us, ready.drop)
+            sent += writer.read_row(row, event, producer.send, now_us, drop)
         assert self._guest is not None  # noqa: S101 - it gave us the chunk
         self._pending.update(self._guest.sent(ready, sent))
         report = self._reports[ready.table]
@@ -422,6 +426,7 @@ class SourceTask:
         failpoint("source.after_commit")
         assert self._source is not None  # noqa: S101 - _start built it
         self._source.acknowledge(position)  # Invariant 1: durable before acknowledged.
+        failpoint("source.after_acknowledge")
         for name, note in self._pending.items():
             if note is None:
                 self._notes.pop(name, None)

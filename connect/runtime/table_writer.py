@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from connect.api.tables import TableOptions, View
 from connect.errors import Failed
 from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, RowShape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from connect.schema.formats import Encoder, Format, SourceBlock
     from connect.schema.model import TableId
@@ -171,8 +172,8 @@ class TableWriter:
                 send(binding.state.topic, key, None)
         return key
 
-    def read_row(self, chunk_row: Row, event: ChangeEvent, send: Send, now_us: int, drop: Sequence[Any]) -> bool:
-        """Send one snapshot row unless its key is in one of the ``drop`` sets; True when it was sent."""
+    def read_row(self, chunk_row: Row, event: ChangeEvent, send: Send, now_us: int, drop: AbstractSet[bytes]) -> bool:
+        """Send one snapshot row unless its key is in ``drop``; True when it was sent."""
         binding = self.bind(chunk_row.shape)
         change = self._pipeline.apply(self._evolved(event))
         if change is None or change.op is Op.DELETE:  # a filter leaves it out, and no reader has it yet
@@ -180,7 +181,7 @@ class TableWriter:
         if change.shape is not binding.shape:
             binding = self._binding(change.shape)
         assert change.after is not None  # noqa: S101 - a row that was read
-        if drop and any(binding.encoder.key(change.after) in keys for keys in drop):
+        if drop and binding.encoder.key(change.after) in drop:
             return False
         if not change.shape.schema.key:
             self._append(binding, change, send, now_us)
