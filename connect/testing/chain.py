@@ -19,13 +19,13 @@ from connect.testing.topics import read_topic
 from connect.testing.victim import Victim, brief
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from connect.testing.checker import Row
     from connect.testing.oracle import TableLog
 
-SOURCE: Final = "bench"  # the source's name, and the topics' prefix
+SOURCE: Final = "bench"  # the source's name
 _QUIET_SECONDS: Final = 0.7
 _SAY_SECONDS: Final = 10.0
 
@@ -71,7 +71,7 @@ class Chain:
     """One worker's file and what it works on.
 
     Args:
-        group: The worker group's name; names of topics, slots and logs follow.
+        group: The worker group's name, and the topics' prefix; names of slots and logs follow.
         where: The servers.
         tables: Table → its key columns; () for a table without a key.
         folder: For the file and the worker's log.
@@ -103,11 +103,12 @@ class Chain:
             "plugin": "postgres",
             "url": self.where.database,
             "slot": self.slot,
+            "topic_prefix": self.group,
             "heartbeat": "500ms",
             "defaults": {"partitions": self._partitions},
             "tables": list(tables),
         }
-        topics = [f"{SOURCE}.*.*", f"{SOURCE}.*.*.events"]
+        topics = [f"{self.group}.public.*", f"{self.group}.public.*.events"]
         targets = {"warehouse": ("sql", self.where.warehouse), "search": ("elasticsearch", self.where.search)}
         config = {
             "name": self.group,
@@ -136,7 +137,7 @@ class Chain:
 
     def topic(self, table: str) -> str:
         """Where a table's changes go."""
-        return f"{SOURCE}.{table}" if self.tables[table] else f"{SOURCE}.{table}.events"
+        return f"{self.group}.{table}" if self.tables[table] else f"{self.group}.{table}.events"
 
     def log_end(self) -> int:
         """The end of the source's log: an LSN as a number."""
@@ -175,19 +176,22 @@ class Chain:
         sinks = [status.get(name, {}) for name in self.sinks]
         return all(wanted <= set(sink.get("tables", ())) and sink.get("lag_records") == 0 for sink in sinks)
 
-    def compare(self, snapshots: int = 1) -> dict[str, Compared]:
-        """Log, topics, SQL tables and indices, table by table; everything has to be at rest."""
-        logs = self.oracle.read()
-        return {table: self._compare(table, logs[table], snapshots) for table in self.tables}
+    def compare(self, late: Collection[str] = ()) -> dict[str, Compared]:
+        """Log, topics, SQL tables and indices, table by table; everything has to be at rest.
 
-    def _compare(self, table: str, log: TableLog, snapshots: int) -> Compared:
+        ``late`` names tables that were written to before their capture began.
+        """
+        logs = self.oracle.read()
+        return {table: self._compare(table, logs[table], late=table in late) for table in self.tables}
+
+    def _compare(self, table: str, log: TableLog, *, late: bool) -> Compared:
         content = read_topic(self.where.kafka, self.where.registry, self.topic(table))
         with psycopg.connect(self.where.database) as source:
             here = list(rows(source, table))
             names = columns(source, table)
         result = Compared(rows=len(here), moved=content.moved)
         if self.tables[table]:
-            result.changes = check(log.histories, content.histories, snapshots=snapshots)
+            result.changes = check(log.histories, content.histories, late=late)
             result.topic = differing(here, fold(content.histories).values())
         else:
             result.changes = check_events(log.events, content.events)

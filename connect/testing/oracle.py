@@ -65,6 +65,8 @@ class LogOracle:
             key = tuple(row[row_columns.index(name)] for name in self._keys[table])
             if key:
                 log.histories[key].append(Change(READ, row))
+            else:
+                log.events[row] += 1
         return log
 
     def read(self) -> dict[str, TableLog]:

@@ -1,4 +1,8 @@
-"""Watches from outside that Postgres never hears of a position before Kafka has it (invariant 1)."""
+"""Watches from outside that Postgres never hears of a position before Kafka has it (invariant 1).
+
+A commit has returned once the transaction's coordinator holds it; readers see it a moment later, when its markers are
+in the partitions. So what counts is whether the position's record was in the log by then and was committed in the end.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +33,11 @@ class _Position(NamedTuple):
 
 class _Sample(NamedTuple):
     lsn: int
-    end: int  # stable end of the positions topic, asked after the slot
+    end: int  # of the positions topic, open transactions included, asked after the slot
 
 
 class SlotWatch:
-    """Samples the slot, then the positions topic's stable end, every 100 ms; reads the positions meanwhile.
+    """Samples the slot, then the positions topic's end, every 100 ms; reads the positions meanwhile.
 
     Both are compared at the end, so that a slow reader is no false alarm. Two threads, joined by ``__exit__``.
 
@@ -123,7 +127,7 @@ class SlotWatch:
             return
         place = TopicPartition(self._topic, 0)
         [answer] = admin.list_offsets(
-            {place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=5
+            {place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=5
         ).values()
         self._samples.append(_Sample(int(found[0]), answer.result().offset))
 
