@@ -64,7 +64,10 @@ class SourceContext:
 
 @runtime_checkable
 class Source(Protocol):
-    """A log reader. One thread calls all methods; the order is open, (read | acknowledge)*, close."""
+    """A log reader. One thread calls all methods; the order is open, (read | acknowledge)*, close.
+
+    A source that is not open, or not any more, cannot be read: ``Retriable`` at once.
+    """
 
     position: type[Position]  # the class that reads this source's stored positions
     database: str  # name of the database that ``open`` connected to, the envelope's ``source.db``

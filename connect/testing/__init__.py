@@ -3,9 +3,8 @@
 import pytest
 
 # Before they are imported, so that a failing test of a shipped suite shows the values that it compared.
-pytest.register_assert_rewrite("connect.testing.plugin_contract")
-pytest.register_assert_rewrite("connect.testing.source_contract")
-pytest.register_assert_rewrite("connect.testing.sink_contract")
+for module in ("plugin_contract", "sink_contract", "source_contract", "source_tail"):
+    pytest.register_assert_rewrite(f"connect.testing.{module}")
 
 from connect.testing.stack import stack  # noqa: E402 - as above
 

@@ -1,4 +1,4 @@
-"""What every plugin keeps, source or sink: its options, its description, its preflight; the other two suites add to it."""
+"""What every plugin keeps, source or sink: its options, its description. The two other suites add to it."""
 
 # ruff: noqa: S101 - a suite of tests asserts
 
