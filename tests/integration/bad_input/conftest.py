@@ -76,7 +76,7 @@ class Worker:
         with self._came:
             self._came.wait_for(lambda: found() or self._ended, PATIENCE)
         event = found()
-        assert event, f"{connector}: {self.said[-4000:]}"
+        assert event, f"{[e for e in self.events if e.get('connector') == connector][-2:]} {self._errors.read_text()}"
         return event
 
     def state(self, connector: str, *states: str) -> dict[str, Any]:
