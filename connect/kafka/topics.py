@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -9,7 +10,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCol
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
-from connect.errors import Failed
+from connect.errors import Failed, Retriable
 from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, quiet, translate
 
 if TYPE_CHECKING:
@@ -129,8 +130,24 @@ class Topics:
         missing = [spec for spec in specs if spec.name not in present]
         self.create(missing)
         if missing:
-            present |= self.describe([spec.name for spec in missing])
+            present |= self._led([spec.name for spec in missing])
         return present
+
+    def _led(self, names: Sequence[str]) -> dict[str, Topic]:
+        """New topics once each of their partitions has a leader, which a moment ago it had not."""
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            topics = self.describe(names)
+            try:
+                for topic in topics.values():
+                    self.ends(topic.name, topic.partitions)
+            except Retriable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                if len(topics) == len(names) or time.monotonic() > deadline:
+                    return topics
 
     def ends(self, topic: str, partitions: int) -> list[int]:
         """End offsets READ_UNCOMMITTED: behind open transactions too (invariant 2)."""

@@ -350,6 +350,7 @@ class SourceTask:
         self._pending.update(batch.notes)
         self._position, self._boundary, self._dirty = batch.resume_after, batch.boundary, True
         too_long = time.monotonic() - self._opened_at > _SPLIT_SECONDS
+        # Invariant 9: whole source transactions; one that is too big for Kafka's is split by ordinal (rule S4).
         if batch.boundary or self._rows_open > _SPLIT_ROWS or too_long:
             failpoint("source.before_commit")
             self._commit()

@@ -277,6 +277,7 @@ def _unknown(kind: bytes) -> Failed:
         else "The server speaks a newer protocol: update Connect; nothing is skipped meanwhile."
     )
     what = "a two-phase message" if two_phase else "a message that is not understood"
+    # Invariant 6: it may carry rows, so nothing after it is read.
     return Failed("unknown_event", f"the replication stream carries {what}: {kind!r}", hint=hint)
 
 

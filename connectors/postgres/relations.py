@@ -171,7 +171,7 @@ class Relations:
         tracked = self._seen.get(relation)
         if tracked is None:
             tracked = self._seen[relation] = self._track(relation)
-        self._now[relation.oid] = tracked
+        self._now[relation.oid] = tracked  # Invariant 8: rows from here on have this shape, those before keep theirs
 
     def learn_type(self, message: TypeMessage) -> None:
         """A type that is not built in; asked of the catalog, else kept as the log describes it."""

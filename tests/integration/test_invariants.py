@@ -1,0 +1,198 @@
+"""The invariants of a source's loop on a real broker: what a scripted source hears, and when readers see it."""
+
+import os
+import uuid
+from dataclasses import dataclass
+from typing import ClassVar
+
+import orjson
+import pytest
+from confluent_kafka import IsolationLevel
+from confluent_kafka import TopicPartition as KafkaTopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from connect.api import Lag, SourceBatch, TableInfo, TableOptions, View
+from connect.errors import Failed
+from connect.kafka.positions import PositionStore, read_to
+from connect.kafka.topics import Topics
+from connect.record import ChangeEvent, Op, plain_row, plain_shape
+from connect.runtime.source_task import SourceJob, SourceTask
+from connect.schema.formats import SourceBlock
+from connect.schema.json import JsonFormat
+from connect.schema.model import Field, Kind, TableId, TableSchema, Type
+from connect.schema.reader import RecordReader
+from connect.transforms.pipeline import SourcePipeline
+
+TABLE = TableId("public", "orders")
+ID = Field("id", Type(Kind.INT32), optional=False)
+SCHEMA = TableSchema(TABLE, (ID,), ("id",))
+
+
+@dataclass(frozen=True)
+class At:
+    """A position of the scripted log."""
+
+    lsn: int
+    version: ClassVar[int] = 1
+
+    def to_json(self):
+        return {"lsn": self.lsn}
+
+    @classmethod
+    def from_json(cls, data):
+        return cls(data["lsn"])
+
+    def is_after(self, other):
+        return self.lsn > other.lsn
+
+
+class NoSnapshots:
+    def in_doubt(self):
+        return ()
+
+    def close(self):
+        pass
+
+
+class Script:
+    """A source that reads from a list; after its last batch it asks the task to stop."""
+
+    position = At
+    database = "shop"
+    source_fields = ()
+
+    def __init__(self, steps, world):
+        self.steps, self.world = list(steps), world
+
+    def open(self, resume):
+        self.world.opened_with = resume
+        start = resume.position if resume else At(0)
+        self.steps = [
+            step for step in self.steps if not isinstance(step, SourceBatch) or step.resume_after.is_after(start)
+        ]
+        return start
+
+    def read(self, timeout):
+        self.world.looks.append(self.world.visible())
+        if not self.steps:
+            self.world.stop = True
+            return None
+        step = self.steps.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def acknowledge(self, position):
+        self.world.heard.append((position.lsn, self.world.stored(), self.world.visible()))
+
+    def lag(self):
+        return Lag()
+
+    def snapshots(self):
+        return NoSnapshots()
+
+    def close(self):
+        pass
+
+
+class World:
+    """A topic and a positions topic of their own on the real broker."""
+
+    def __init__(self, kafka):
+        self.kafka = {"bootstrap.servers": kafka}
+        self.group = f"inv{uuid.uuid4().hex[:8]}"
+        self.topic = f"{self.group}.public.orders"
+        self.topics = Topics(self.kafka)
+        self.admin = AdminClient(self.kafka)
+        self.store = PositionStore(self.kafka, self.topics, self.group, "shop")
+        self.stop, self.heard, self.looks, self.opened_with = False, [], [], None
+
+    def run(self, steps):
+        self.stop = False
+        task = SourceTask(self.job(steps))
+        try:
+            task.run()
+        finally:
+            task.close()
+
+    def job(self, steps):
+        options = TableOptions(snapshot="never")
+        return SourceJob(
+            name="shop",
+            group=self.group,
+            kafka=self.kafka,
+            discover=lambda: {TABLE: (TableInfo(schema=SCHEMA, identity=("id",), rows=0, bytes=0), options)},
+            context=lambda tables, say: None,
+            build=lambda context: Script(steps, self),
+            wire=lambda notes: JsonFormat(),
+            block=lambda source: SourceBlock(connector="postgresql", name=self.group, database="shop", fields=()),
+            pipeline=lambda tables: SourcePipeline({}),
+            may_break=lambda topics: False,
+            reader=RecordReader(None),
+            topic=lambda table, view: f"{self.group}.{table}" + (".events" if view is View.EVENTS else ""),
+            max_rows_per_second=None,
+            report=lambda report: None,
+            stopping=lambda: self.stop,
+        )
+
+    def visible(self):
+        """Rows that a read_committed reader sees now, without waiting for a transaction that is open."""
+        if not self.topics.describe([self.topic]):
+            return []
+        partition = KafkaTopicPartition(self.topic, 0)
+        stable = self.admin.list_offsets(
+            {partition: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=10
+        )
+        end = stable[partition].result().offset
+        return [orjson.loads(m.value())["payload"]["after"] for m in read_to(self.kafka, self.topic, 0, end, 20)]
+
+    def stored(self):
+        position, _ = self.store.read()
+        return position["lsn"]
+
+
+@pytest.fixture
+def world(request):
+    return World(os.environ.get("CONNECT_TEST_KAFKA") or request.getfixturevalue("stack").kafka.address)
+
+
+def batch(lsn, *ids, boundary=True, schema=SCHEMA):
+    shape = plain_shape(schema)
+    rows = [plain_row(schema, row if isinstance(row, list) else [row]).under(shape) for row in ids]
+    events = [ChangeEvent(Op.CREATE, shape, None, row, (), 0, lsn) for row in rows]
+    return SourceBatch(events, At(lsn), boundary, {})
+
+
+def test_invariant_1_a_source_hears_of_a_position_only_when_it_and_its_rows_are_readable(world):
+    world.run([batch(10, 1, 2), batch(20, 3)])
+    assert [(lsn, stored) for lsn, stored, _ in world.heard] == [(0, 0), (10, 10), (20, 20)]
+    assert [len(rows) for _, _, rows in world.heard] == [0, 2, 3]
+
+
+def test_invariant_2_a_second_start_goes_on_from_the_stored_position(world):
+    world.run([batch(10, 1)])
+    world.run([batch(10, 1), batch(20, 2)])
+    assert world.opened_with.position == At(10)
+    assert [row["id"] for row in world.visible()] == [1, 2]
+
+
+def test_invariant_6_what_is_not_understood_stops_the_connector_and_changes_nothing(world):
+    unknown = Failed("unknown_event", "an event of type 99 at 15")
+    with pytest.raises(Failed, match="type 99"):
+        world.run([batch(10, 1), unknown])
+    assert world.stored() == 10
+    with pytest.raises(Failed, match="type 99"):
+        world.run([unknown])  # the next start meets the same event again
+    assert [row["id"] for row in world.visible()] == [1]
+
+
+def test_invariant_8_rows_keep_the_shape_of_their_place_in_the_log(world):
+    wider = TableSchema(TABLE, (ID, Field("note", Type(Kind.STRING))), ("id",))
+    world.run([batch(10, 1), batch(20, [2, "x"], schema=wider), batch(30, 3)])
+    assert world.visible() == [{"id": 1}, {"id": 2, "note": "x"}, {"id": 3}]
+
+
+def test_invariant_9_readers_see_a_source_transaction_whole_or_not_at_all(world):
+    world.run([batch(9, 1, 2, boundary=False), batch(10, 3)])
+    seen_at_each_read = [len(rows) for rows in world.looks]
+    assert seen_at_each_read == [0, 0, 3]
