@@ -353,7 +353,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "schema_missing": Explanation(
         "The subject has no schema, and the file says not to register any.",
         _NOT_STARTED,
-        "Register the schema that connect plan FILE prints, or set schema_registry.auto_register: true.",
+        "Register what connect plan FILE --json shows under schemas, or set schema_registry.auto_register: true.",
     ),
     "schema_unsupported": Explanation(
         "A record's schema uses a format or a type that this version does not read.",

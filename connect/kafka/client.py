@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ _FENCED = frozenset(
     }
 )
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+_REFUSING_TOPIC = re.compile(r"ProduceRequest for (\S+) \[")
 _NOT_ALLOWED = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -50,11 +52,12 @@ def translate(error: KafkaError, doing: str) -> ConnectError:
     if code in _FENCED:
         return Fenced(text, hint="Another worker with the same name and connector took over; run one of them.")
     if code in _TOO_LARGE:
-        return Failed(
-            "record_too_large",
-            text,
-            hint="Raise max.message.bytes of the topic (and message.max.bytes of the broker) above the row's size.",
+        named = _REFUSING_TOPIC.search(text)
+        hint = (
+            f"kafka-configs.sh --alter --topic {named[1] if named else 'NAME'} --add-config max.message.bytes="
+            f"{MAX_MESSAGE_BYTES}; raise message.max.bytes of the brokers too if it is lower."
         )
+        return Failed("record_too_large", text, hint=hint)
     if code in _NOT_ALLOWED:
         return Failed("kafka_permission", text, hint="Grant the worker's principal this right on the cluster.")
     if code in _WRONG_CREDENTIALS:

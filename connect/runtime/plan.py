@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from connect.config.models import Config, SinkConfig, SourceConfig
     from connect.runtime.source_task import SourceJob
+    from connect.schema.avro import Subject
     from connect.schema.formats import SourceBlock
     from connect.schema.model import TableSchema
     from connect.schema.registry import RegistryClient
@@ -58,6 +59,7 @@ class PlannedTable:
         rows: Estimate by the server's statistics.
         new_columns: What a later column does.
         notes: What an operator should know.
+        schemas: Subject → Avro schema, where the file names a registry: what is registered, or has to be beforehand.
     """
 
     table: str
@@ -68,6 +70,7 @@ class PlannedTable:
     rows: int
     new_columns: str
     notes: tuple[str, ...]
+    schemas: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -167,12 +170,16 @@ class _Planner:
             schema = info.schema.with_key(choice.key or info.schema.key)
             published = pipeline.shape(plain_shape(schema)).schema
             topics = self._table_topics(job, info.table, choice, published)
-            refused = [
-                note for topic in topics for note in _refused(self._registry, topic.name, published, block, choice)
-            ]
-            tables.append(_planned(info, choice, published, topics, refused))
+            subjects = [subject for topic in topics for subject in _subjects(topic.name, published, block, choice)]
+            tables.append(_planned(info, choice, published, topics, self._registered(subjects)))
         left_out = tuple(sorted(str(info.table) for info in infos if info.table not in options))
         return PlannedSource(source.name, source.plugin.name, tuple(tables), left_out)
+
+    def _registered(self, subjects: Sequence[Subject]) -> tuple[dict[str, str], list[str]]:
+        """Schemas by subject, and notes on those that the registry refuses now; none of both where there is none."""
+        if self._registry is None:
+            return {}, []
+        return {subject.name: subject.text for subject in subjects}, list(_refused(self._registry, subjects))
 
     def _table_topics(
         self, job: SourceJob, table: TableId, choice: TableOptions, published: TableSchema
@@ -218,8 +225,9 @@ def _planned(
     choice: TableOptions,
     published: TableSchema,
     topics: tuple[PlannedTopic, ...],
-    refused: list[str],
+    registered: tuple[dict[str, str], list[str]],
 ) -> PlannedTable:
+    schemas, refused = registered
     notes = [*info.notes, *refused]
     if not published.key:
         notes.insert(0, KEYLESS)
@@ -230,7 +238,15 @@ def _planned(
     columns = {column.name: type_word(column) for column in published.columns}
     snapshot = choice.snapshot == "initial"
     return PlannedTable(
-        str(info.table), published.key, columns, topics, snapshot, info.rows, choice.new_columns, tuple(notes)
+        table=str(info.table),
+        key=published.key,
+        columns=columns,
+        topics=topics,
+        snapshot=snapshot,
+        rows=info.rows,
+        new_columns=choice.new_columns,
+        notes=tuple(notes),
+        schemas=schemas,
     )
 
 
@@ -261,22 +277,20 @@ def _misfits(planned: PlannedTopic, topics: Topics, where: str) -> Iterable[Prob
         yield Problem(where, message, fix)
 
 
-def _refused(
-    registry: RegistryClient | None, topic: str, schema: TableSchema, block: SourceBlock, choice: TableOptions
-) -> list[str]:
+def _subjects(topic: str, schema: TableSchema, block: SourceBlock, choice: TableOptions) -> Iterable[Subject]:
+    yield value_subject(topic, schema, block, choice.value)
+    if schema.key:
+        yield key_subject(topic, schema)
+
+
+def _refused(registry: RegistryClient, subjects: Iterable[Subject]) -> Iterable[str]:
     """Notes on schemas that the registry refuses now. A running source may still widen them (rules V1-V6)."""
-    if registry is None:
-        return []
-    subjects = [
-        value_subject(topic, schema, block, choice.value),
-        *([key_subject(topic, schema)] if schema.key else []),
-    ]
-    return [
-        f"the registry refuses the schema of {subject.name} as the table is now: {reason}; columns that change while "
-        "the source runs are widened first, otherwise it stops as FAILED(schema_incompatible)"
-        for subject in subjects
-        for reason in registry.incompatibilities(subject.name, subject.text)
-    ]
+    for subject in subjects:
+        for reason in registry.incompatibilities(subject.name, subject.text):
+            yield (
+                f"the registry refuses the schema of {subject.name} as the table is now: {reason}; columns that change "
+                "while the source runs are widened first, otherwise it stops as FAILED(schema_incompatible)"
+            )
 
 
 def rendered(topic: str, options: TargetOptions) -> dict[str, Any]:

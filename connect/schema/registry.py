@@ -182,11 +182,9 @@ class RegistryClient:
 
     def _register(self, subject: str, text: str) -> int:
         if not self._auto_register:
-            raise Failed(
-                "schema_missing",
-                f"{subject}: the registry at {self.shown_url} does not have this schema and auto_register is off",
-                hint="register the schema that `connect plan` prints, or set schema_registry.auto_register: true",
-            )
+            message = f"{subject}: the registry at {self.shown_url} does not have this schema and auto_register is off"
+            hint = "register what `connect plan FILE --json` shows, or set schema_registry.auto_register: true"
+            raise Failed("schema_missing", message, hint=hint)
         path = f"/subjects/{quote(subject, safe='')}/versions"
         answer = self._ask("POST", path, {"schema": text}, subject=subject)
         if answer is None:
