@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from connect.errors import RecordError
 from connect.schema.model import DECIMAL, VARIABLE_SCALE_DECIMAL, Kind, Type
 from connectors.sql.database import ColumnType
 from connectors.sql.temporal import date_text, iso_text, time_text, timestamp_text, timestamp_text_ms, timestamp_text_ns
@@ -36,15 +36,21 @@ def _point(value: dict[str, Any]) -> str:
 
 
 def plain_json(value: Any) -> str:
-    """A struct, map or list as JSON; bytes as base64, exact numbers as they are written.
-
-    Raises:
-        RecordError: A number that JSON does not have.
-    """
+    """A struct, map or list as JSON; bytes as base64, exact numbers as they are written, NaN and infinities as text."""
     try:
         return json.dumps(value, default=_json_value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        raise RecordError("NaN or an infinity inside a struct or map has no JSON form") from None
+    except ValueError:  # JSON has no such numbers
+        return plain_json(_named(value))
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _named(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_named(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def _json_value(value: Any) -> str:
@@ -127,26 +133,29 @@ def _bits(type_: Type) -> ColumnType:
     """Little-endian bytes → the leftmost bit first."""
     length = int(type_.parameter("length") or _UNBOUNDED_BITS)
     if length == _UNBOUNDED_BITS:
-        return ColumnType("bit varying", lambda data: f"{int.from_bytes(data, 'little'):0{len(data) * 8}b}")
+        return ColumnType("bit varying", _any_bits)
     return ColumnType(f"bit({length})", lambda data: f"{int.from_bytes(data, 'little'):0{length}b}")
 
 
+def _any_bits(data: bytes) -> str:
+    return f"{int.from_bytes(data, 'little'):0{len(data) * 8}b}" if data else ""
+
+
 def _array(type_: Type) -> ColumnType:
-    item = type_
-    while item.kind is Kind.ARRAY and item.items is not None:
-        item = item.items
-    of = column_type(item)
+    if type_.items is None or type_.items.kind is Kind.ARRAY:
+        return ColumnType(
+            "json", plain_json
+        )  # an array's dimensions are never NULL and of one length; these may not be
+    of = column_type(type_.items)
     return ColumnType(f"{of.sql}[]", lambda values: _array_text(values, of.write))
 
 
 def _array_text(values: list[Any], write: Callable[[Any], str]) -> str:
-    """Postgres's array literal; an array in an array is another dimension."""
+    """Postgres's array literal."""
     items = []
     for value in values:
         if value is None:
             items.append("NULL")
-        elif isinstance(value, list):
-            items.append(_array_text(value, write))
         else:
             items.append('"' + write(value).replace("\\", "\\\\").replace('"', '\\"') + '"')
     return "{" + ",".join(items) + "}"

@@ -23,6 +23,9 @@ from connectors.elasticsearch.calendar import date_text, time_text, timestamp_te
         (2932896, "9999-12-31"),
         (2932897, "+10000-01-01"),
         (2145042905, "+5874897-12-31"),
+        (2147483647, "infinity"),
+        (-2147483648, "-infinity"),
+        (-2147472692, "infinity"),
     ],
 )
 def test_dates_of_every_age(days, text):
@@ -57,3 +60,9 @@ def test_times_keep_what_no_clock_shows(value, digits, text):
 def test_a_timestamp_before_1970_counts_upwards():
     assert timestamp_text(-1, 6) == "1969-12-31T23:59:59.999999"
     assert timestamp_text(9_224_318_015_999_999, 3) == "+294276-12-31T23:59:59.999"
+
+
+@pytest.mark.parametrize(("value", "digits"), [(9_223_372_036_825_200_000, 6), (9_223_372_036_825_200, 3)])
+def test_infinity_is_no_date(value, digits):
+    assert timestamp_text(value, digits) == "infinity"
+    assert timestamp_text(-value - 7_200 * 10 ** (digits - 3), digits) == "-infinity"
