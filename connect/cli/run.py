@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from connect.config.models import Config
 
 PROGRESS_SECONDS: Final = 5.0
+WAIT_SECONDS: Final = 30.0  # "… open for 7 s" is another message each second: a night of waiting is no book
 _COLOURS: Final = {
     State.FAILED: "bold red",
     State.FENCED: "bold red",
@@ -162,13 +163,20 @@ class Novelty:
         self._told_at: dict[str, float] = {}
 
     def changed(self, status: ConnectorStatus) -> bool:
-        """Whether its state, or the reason for it, is another than at the last call."""
-        now = (status.state, status.code, status.message)
-        before = self._known.get(status.connector.name)
-        self._known[status.connector.name] = now
-        if now != before:
-            self._told_at[status.connector.name] = time.monotonic()
-        return now != before
+        """Whether its state, or the reason for it, is another than was told; a reason that only goes on waits a while.
+
+        The words of one reason may change: an age in it, another transaction that is waited for.
+        """
+        name, now = status.connector.name, (status.state, status.code, status.message)
+        before = self._known.get(name)
+        if now == before:
+            return False
+        goes_on = before is not None and now[:2] == before[:2] and bool(now[2] and before[2])
+        if goes_on and time.monotonic() - self._told_at[name] < WAIT_SECONDS:
+            return False
+        self._known[name] = now
+        self._told_at[name] = time.monotonic()
+        return True
 
     def progress_due(self, status: ConnectorStatus) -> bool:
         """Whether a first load goes on and was last told of some seconds ago."""

@@ -61,6 +61,24 @@ def test_the_same_trouble_again_is_not_told_again() -> None:
     assert [novelty.changed(one) for one in waits] == [True, False, False]
 
 
+def test_a_wait_that_goes_on_is_told_again_after_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(run.time, "monotonic", lambda: clock[0])
+    novelty = Novelty()
+
+    told = []
+    for clock[0] in (0.0, 1.0, 2.0, 31.0, 32.0):
+        told.append(novelty.changed(status(TaskReport(message=f"waits for 7, open for {clock[0]:.0f} s"))))
+
+    assert told == [True, False, False, True, False]
+
+
+def test_the_end_of_a_wait_is_told_at_once() -> None:
+    novelty = Novelty()
+
+    assert [novelty.changed(status(TaskReport(message=message))) for message in ("waits", "")] == [True, True]
+
+
 def test_the_progress_of_a_first_load_is_told_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(run.time, "monotonic", lambda: clock[0])
