@@ -86,6 +86,7 @@ class Outcome:
     samples: int = 0
     snapshot_seconds: float | None = None
     settle_seconds: float = 0.0
+    arrived_seconds: float = 0.0
     seconds: float = 0.0
 
     @property
@@ -129,6 +130,7 @@ class Torture:
         self._plan = plan
         self._say = say
         self._random = random.Random(plan.seed)  # noqa: S311 - a workload, not a secret
+        self._deck: list[str] = []
         self._outcome = Outcome()
         self._started = time.monotonic()
 
@@ -147,6 +149,7 @@ class Torture:
             finally:
                 bench.kill()
             outcome.settle_seconds = chain.settle(worker, plan.settle, self._say)
+            outcome.arrived_seconds = time.monotonic() - self._started
             outcome.samples = watch.samples
         for kill in outcome.kills:
             passed = watch.passed_at(kill.log_end)
@@ -161,8 +164,7 @@ class Torture:
     def _torment(self, worker: Victim, bench: subprocess.Popen[str]) -> None:
         due = time.monotonic() + self._random.uniform(*self._plan.pause)
         while bench.poll() is None:
-            if time.monotonic() >= due:
-                self._kill(worker)
+            if time.monotonic() >= due and self._kill(worker):
                 due = time.monotonic() + self._random.uniform(*self._plan.pause)
             self._watch_snapshot(worker)
             time.sleep(0.1)
@@ -172,8 +174,9 @@ class Torture:
         if self._outcome.snapshot_seconds is None and worker.status().get(SOURCE, {}).get("complete"):
             self._outcome.snapshot_seconds = time.monotonic() - self._started
 
-    def _kill(self, worker: Victim) -> None:
-        what = self._random.choice(["all", "supervisor", SOURCE, *self._chain.sinks])
+    def _kill(self, worker: Victim) -> bool:
+        """Kill the next; False when it has no process at this moment, because something was killed just before."""
+        what = self._next_victim()
         kill = Kill(what, time.monotonic(), self._chain.log_end())
         if what == "all":
             worker.kill_all()
@@ -182,9 +185,18 @@ class Torture:
             worker.kill()
             worker.start()
         elif not worker.kill_child(what):
-            return  # it has no process at this moment: it was killed just before
+            self._deck.append(what)
+            return False
         self._outcome.kills.append(kill)
         self._say(f"kill -9 of {what}")
+        return True
+
+    def _next_victim(self) -> str:
+        """Each kind once before any comes again, in an order that the seed gives."""
+        if not self._deck:
+            self._deck = ["all", "supervisor", SOURCE, *self._chain.sinks]
+            self._random.shuffle(self._deck)
+        return self._deck.pop()
 
 
 def _figures(output: str) -> str:
@@ -229,9 +241,11 @@ def _report_times(outcome: Outcome, console: Console) -> None:
     for kill in kills:
         after = "never" if kill.head_after is None else f"{kill.head_after:.1f} s"
         console.print(f"  kill -9 of {kill.what:<11} back at where the log was then after {after}")
+    rate = (verdict.found + verdict.reads) / max(outcome.arrived_seconds, 1)
     snapshot = "later" if outcome.snapshot_seconds is None else f"after {outcome.snapshot_seconds:.0f} s"
     console.print(
-        f"{verdict.made:,} changes, {len(kills)} kills; snapshot complete {snapshot}; "
+        f"{verdict.made:,} changes and {verdict.reads:,} snapshot rows, {len(kills)} kills; "
+        f"snapshot complete {snapshot}; {rate:,.0f} records/s through the whole chain; "
         f"settled {outcome.settle_seconds:.0f} s after the load; {outcome.seconds:.0f} s in all\n"
         f"slot looked at {outcome.samples} times, {len(outcome.early)} times above the committed position; "
         f"positions that went back: {outcome.went_back}"
@@ -249,7 +263,8 @@ def main(words: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     seed = int(given.seed) if given.seed else secrets.randbelow(1_000_000)
     plan = Plan(scale=given.scale, seconds=given.seconds, rate=given.rate, seed=seed)
-    console = Console(highlight=False, soft_wrap=True)
+    terminal = Console(highlight=False, soft_wrap=True)
+    console = terminal if terminal.is_terminal else Console(highlight=False, soft_wrap=True, width=160)
     started = time.monotonic()
 
     def say(text: str) -> None:

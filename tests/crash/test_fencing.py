@@ -1,0 +1,73 @@
+"""Who is told that another owner took over, and who is not (rule F-3)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from connect.errors import Fenced, Retriable
+from connect.kafka.producer import TransactionalProducer
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def topic(stack) -> str:
+    name = f"j-{uuid.uuid4().hex[:8]}"
+    for future in AdminClient({"bootstrap.servers": stack.kafka.address}).create_topics([NewTopic(name, 1)]).values():
+        future.result()
+    return name
+
+
+@pytest.fixture
+def producer(stack, topic):
+    made = []
+
+    def make(**options) -> TransactionalProducer:
+        made.append(TransactionalProducer({"bootstrap.servers": stack.kafka.address}, topic, **options))
+        made[-1].fence()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def send_until_told(producer: TransactionalProducer, topic: str) -> None:
+    """As a task that was suspended in the middle of a big transaction: it sends before it commits."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        producer.send(topic, b"key", b"value")
+        time.sleep(0.005)
+    producer.commit()
+
+
+def test_a_fenced_owner_hears_it_while_it_sends(producer, topic) -> None:
+    older = producer()
+    older.begin()
+    older.send(topic, b"key", b"value")
+    producer()
+    with pytest.raises(Fenced):
+        send_until_told(older, topic)
+
+
+def test_a_fenced_owner_hears_it_when_it_commits(producer, topic) -> None:
+    older = producer()
+    older.begin()
+    older.send(topic, b"key", b"value")
+    producer()
+    with pytest.raises(Fenced):
+        older.commit()
+
+
+def test_a_transaction_that_the_broker_ended_in_time_is_no_fence(producer, topic) -> None:
+    slow = producer(timeout_ms=1000)
+    slow.begin()
+    slow.send(topic, b"key", b"value")
+    slow.poll()
+    time.sleep(15)  # the broker looks every 10 s
+    with pytest.raises(Retriable):
+        send_until_told(slow, topic)
