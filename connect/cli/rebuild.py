@@ -10,7 +10,7 @@ import typer
 
 from connect.cli.asking import confirmed
 from connect.config.load import load_config
-from connect.runtime.maintenance import rebuild_sink, refuse_while_running
+from connect.runtime.maintenance import known, rebuild_sink, refuse_while_running
 
 
 def rebuild(
@@ -25,6 +25,7 @@ def rebuild(
     Exit codes: 0 done, 1 failed, 2 faults in the files, 3 not confirmed.
     """
     config = load_config(files)
+    known(sink, config.sinks, "sink")
     refuse_while_running(config.name)
     confirmed(f"Drop what {sink} made in its target? The next run fills it again from the topics.", yes=yes)
     done = rebuild_sink(config, sink)

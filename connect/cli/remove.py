@@ -10,7 +10,7 @@ import typer
 
 from connect.cli.asking import confirmed
 from connect.config.load import load_config
-from connect.runtime.maintenance import refuse_while_running, remove_source
+from connect.runtime.maintenance import known, refuse_while_running, remove_source
 
 
 def remove(
@@ -25,6 +25,7 @@ def remove(
     Exit codes: 0 done, 1 failed, 2 faults in the files, 3 not confirmed.
     """
     config = load_config(files)
+    known(source, config.sources, "source")
     refuse_while_running(config.name)
     confirmed(
         f"Drop the slot and publications of {source}, and forget its position? Its topics stay as they are. If it is "

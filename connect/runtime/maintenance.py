@@ -28,7 +28,7 @@ def remove_source(config: Config, name: str) -> list[str]:
         ConfigError: The file has no such source.
         Failed: ``worker_running``, or what the plugin met.
     """
-    source = config.sources[_known(name, config.sources, "source")]
+    source = config.sources[known(name, config.sources, "source")]
     refuse_while_running(config.name)
     kafka = config.kafka.settings()
     job = source_job(config, source, lambda _: None, lambda: False)
@@ -55,7 +55,7 @@ def rebuild_sink(config: Config, name: str) -> list[str]:
         ConfigError: The file has no such sink.
         Failed: ``worker_running``, or what the plugin met.
     """
-    sink = config.sinks[_known(name, config.sinks, "sink")]
+    sink = config.sinks[known(name, config.sinks, "sink")]
     refuse_while_running(config.name)
     topics = SinkTopics(config, sink)
     context = SinkContext(sink.name, config.name, lambda topic: topics[topic].options)
@@ -73,7 +73,8 @@ def refuse_while_running(group: str) -> None:
         raise Failed("worker_running", message, hint=f"Stop it first: kill {worker.pid}")
 
 
-def _known(name: str, there: Mapping[str, object], what: str) -> str:
+def known(name: str, there: Mapping[str, object], what: str) -> str:
+    """``name``, when the file has it; raises ``ConfigError`` with those that it has."""
     if name not in there:
         names: Iterable[str] = sorted(there)
         problem = Problem("", f"the file has no {what} {name!r}", f"its {what}s are {', '.join(names) or 'none'}")

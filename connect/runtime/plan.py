@@ -199,7 +199,7 @@ class _Planner:
 
     def _sink(self, sink: SinkConfig) -> PlannedSink:
         chosen = SinkTopics(self._config, sink)
-        names = [name for name in sorted(self._existing | self._owners.keys()) if chosen.wanted(name)]
+        names = [name for name in sorted(self._existing | self._owners.keys()) if not chosen.internal(name)]
         targets = {}
         for topic, options in resolve_topics(sink, names).items():
             targets[topic] = rendered(topic, options)

@@ -157,6 +157,10 @@ class SinkTopics:
         self._sink = sink
         self._known: dict[str, TargetOptions | None] = {}
 
+    def internal(self, topic: str) -> bool:
+        """Whether it is one of the worker's own."""
+        return topic in self._internal
+
     def wanted(self, topic: str) -> bool:
         """Whether the sink reads it."""
         return self._options(topic) is not None
@@ -169,7 +173,7 @@ class SinkTopics:
 
     def _options(self, topic: str) -> TargetOptions | None:
         if topic not in self._known:
-            found = {} if topic in self._internal else resolve_topics(self._sink, [topic], all_there=False)
+            found = {} if self.internal(topic) else resolve_topics(self._sink, [topic], all_there=False)
             self._known[topic] = found.get(topic)
         return self._known[topic]
 

@@ -118,7 +118,8 @@ def evolve(
             "schema_incompatible",
             f"{new.table}: {'; '.join(broken)}: readers of the topic cannot read both",
             hint="undo the ALTER, give the table a new topic, or set the compatibility of the topic's value subject to "
-            "NONE in the registry (PUT /config/TOPIC-value) and start again",
+            "NONE in the registry (PUT /config/TOPIC-value; the registry's own, PUT /config, must be another) and "
+            "start again",
         )
     held = added if new_columns == "hold" else ()
     columns = tuple(_published(published, field) for field in new.columns if field.name not in held)

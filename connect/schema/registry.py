@@ -163,10 +163,17 @@ class RegistryClient:
         return [str(message) for message in messages]
 
     def compatibility(self, subject: str) -> str | None:
-        """The level that was set for this very subject, for example ``NONE``; None where nobody set one."""
-        answer = self._ask("GET", f"/config/{quote(subject, safe='')}")
-        level = answer and (answer.get("compatibilityLevel") or answer.get("compatibility"))
-        return str(level) if level else None
+        """The level that was set for this very subject, for example ``NONE``; None where nobody set one.
+
+        Apicurio answers for every subject, with the level of the whole registry where none was set, and that is NONE
+        until somebody changes it. So a level that is also the registry's is nobody's word on this subject.
+        """
+        level = self._level(f"/config/{quote(subject, safe='')}")
+        return level if level and level != self._level("/config") else None
+
+    def _level(self, path: str) -> str:
+        answer = self._ask("GET", path) or {}
+        return str(answer.get("compatibilityLevel") or answer.get("compatibility") or "")
 
     def check(self) -> None:
         """Ask for nothing much, to learn whether a registry is there and lets us in; raises as ``schema_id`` does."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from psycopg import RawCursor
+from psycopg.conninfo import conninfo_to_dict
 
 from connect.errors import ConnectError, Failed, Retriable
 from connectors.sql.database import BadRowsError, Column, ColumnType, Table, quote, quoted
@@ -68,7 +69,7 @@ class PostgresDatabase:
                 **password,
             )
         except psycopg.Error as error:
-            raise _refused_connection(error) from None
+            raise _refused_connection(error, config.url.reveal()) from None
         self._cursor = RawCursor(self._connection)
         self.schema = config.db_schema or ""
         if not self.schema:
@@ -223,13 +224,19 @@ def _refusal(state: str, text: str, error: psycopg.Error) -> ConnectError:
     return Failed("target_refused", f"the target refuses a statement: {text}")
 
 
-def _refused_connection(error: psycopg.Error) -> ConnectError:
+def _refused_connection(error: psycopg.Error, url: str) -> ConnectError:
     """Libpq gives no SQLSTATE for a refused connection, only the server's words."""
     text = str(error)
-    if any(words in text for words in ("authentication failed", "no password supplied", "pg_hba.conf", 'role "')):
-        return Failed("target_credentials", "the target refuses the login", hint="Check url: and password:.")
-    if 'database "' in text and "does not exist" in text:
-        return Failed("target_database", "the target has no such database", hint="CREATE DATABASE it, or mend url:.")
-    if isinstance(error, psycopg.ProgrammingError):
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.Error:
         return Failed("target_url", "url: is no address of a database", hint="postgresql://user@host:port/database")
-    return Retriable("the target database cannot be reached", code="target_unreachable", hint="Is url: right?")
+    where, database = f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}", str(parts.get("dbname", ""))
+    if any(words in text for words in ("authentication failed", "no password supplied", "pg_hba.conf", 'role "')):
+        message = f"the target {where} refuses the login of {parts.get('user', 'nobody')}"
+        return Failed("target_credentials", message, hint="Check url: and password:.")
+    if 'database "' in text and "does not exist" in text:
+        message = f"the target {where} has no database {database}"
+        return Failed("target_database", message, hint=f"CREATE DATABASE {quote(database)}; or mend url:.")
+    message = f"the target database {where}/{database} cannot be reached"
+    return Retriable(message, code="target_unreachable", hint="Does it run, and is url: right?")

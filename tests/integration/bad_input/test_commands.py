@@ -94,3 +94,15 @@ def test_every_command_explains_itself(connect, command):
 def test_every_exit_code_of_a_command_is_in_its_help(connect):
     for command in ("run", "status", "validate", "plan", "doctor", "remove", "rebuild", "explain", "plugins"):
         assert "Exit codes:" in connect(command, "--help")[1], command
+
+
+@pytest.mark.parametrize(("command", "kind"), [("remove", "source"), ("rebuild", "sink")])
+def test_a_connector_that_the_file_does_not_have_is_told_before_anything_is_asked(connect, tmp_path, command, kind):
+    file = tmp_path / "shop.yaml"
+    source = 'sources: {shop: {plugin: postgres, url: "postgresql://db.invalid/x", tables: [a.b]}}\n'
+    sink = 'sinks: {copy: {plugin: sql, url: "sqlite:///x.db", topics: [a.b.c]}}\n'
+    file.write_text('name: shop\nkafka: {bootstrap: "127.0.0.1:1"}\n' + source + sink)
+    code, out, err = connect(command, "shpo", file)
+
+    assert (code, out) == (USAGE, "")
+    assert f"no {kind} 'shpo'" in err

@@ -212,6 +212,11 @@ def test_a_schema_that_is_not_self_contained_avro_is_unsupported(server, answer)
     assert refused(Failed, lambda: RegistryClient(server.url).schema_text(1)).code == "schema_unsupported"
 
 
+def test_V3_a_level_that_is_the_whole_registrys_is_no_word_on_a_subject(server):
+    server.answer(200, {"compatibilityLevel": "NONE"})
+    assert RegistryClient(server.url).compatibility("t-value") is None
+
+
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/", "localhost:8081", "http://", "http://host:port"])
 def test_a_url_that_is_no_registrys_is_an_error_of_the_file(url):
     with pytest.raises(ConfigError):
