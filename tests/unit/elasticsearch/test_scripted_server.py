@@ -184,3 +184,12 @@ def test_F152_a_data_stream_of_the_targets_name_is_refused(script, cluster, reco
         targets.ensure("shop.public.orders", record(0, 1).table, record(0, 1).after.shape.schema)
     assert error.value.code == "data_stream"
     assert not progress.targets
+
+
+def test_an_address_where_something_else_answers_404_is_not_elasticsearch(script, cluster):
+    script.answers = [(404, {"message": "no such page"})]
+
+    with pytest.raises(Failed) as caught:
+        cluster.request("GET", "/_nodes")
+
+    assert (caught.value.code, "Check `url`" in caught.value.hint) == ("not_elasticsearch", True)
