@@ -87,8 +87,24 @@ class Secret:
         )
 
 
+def one_host(url: Secret) -> Secret:
+    """A URL whose user and password cannot be taken for its host, which messages show (F160).
+
+    Raises:
+        ValueError: It has an @ besides the one before the host.
+    """
+    authority, _, rest = re.sub("[/?#]", "/", url.reveal().partition("://")[2]).partition("/")
+    if authority.count("@") > 1 or "@" in rest:
+        message = "user name or password hold an @, / or ? in clear: write %40, %2F or %3F, or give password: beside it"
+        raise ValueError(message)
+    return url
+
+
+Url = Annotated[Secret, AfterValidator(one_host)]
+
+
 def _http_url(url: Secret) -> Secret:
-    parts = urlsplit(url.reveal())
+    parts = urlsplit(one_host(url).reveal())
     if parts.scheme not in ("http", "https") or not parts.hostname:  # F167
         message = "a URL that begins with http:// or https:// is needed here"
         raise ValueError(message)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from connect.config.fields import Milliseconds, Model, Secret, Size
+from connect.config.fields import Milliseconds, Model, Secret, Size, one_host
 
 PLACEHOLDERS = frozenset({"topic", "prefix", "schema", "table"})
 
@@ -19,7 +19,7 @@ def _one_or_more(value: Any) -> Any:
 
 
 def _http(url: Secret) -> Secret:
-    parts = urlsplit(url.reveal())
+    parts = urlsplit(one_host(url).reveal())
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         message = "an address looks like https://es.example:9200 (http or https, F167)"
         raise ValueError(message)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from connect.config.fields import Milliseconds, Model, Secret, Size
+from connect.config.fields import Milliseconds, Model, Secret, Size, Url
 from connectors.postgres.types import TypeOptions
 
 _MAX_NAME: Final = 63  # bytes; NAMEDATALEN - 1
@@ -65,7 +65,7 @@ class PostgresConfig(Model):
         types: How columns map to values.
     """
 
-    url: Secret
+    url: Url
     password: Secret | None = None
     slot: str | None = None
     publication: Annotated[Publication, BeforeValidator(_publication)] = Publication()

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from connect.config.fields import Model, Secret
+from connect.config.fields import Model, Secret, one_host
 
 _PLACEHOLDERS: Final = ("topic", "prefix", "schema", "table")
 _DIALECTS: Final = ("postgresql", "postgres", "sqlite")
@@ -36,7 +36,7 @@ class SqlConfig(Model):
             named = f"{scheme!r} is no database that this sink knows" if colon else "the URL begins with no scheme"
             message = f"{named}: write postgresql://… or sqlite:///path"
             raise ValueError(message)
-        return url
+        return url if scheme == "sqlite" else one_host(url)
 
 
 class SqlTarget(Model):

@@ -126,6 +126,23 @@ def test_no_secret_is_in_a_message(said, monkeypatch):
     assert "S3CR3T" not in err
 
 
+@pytest.mark.parametrize("login", ["cdc:S3CR@ET", "cdc:S3/CR@ET", "cdc:S3?CRET", "c@dc:S3CRET"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "sources: {{s: {{plugin: postgres, url: 'postgresql://{}@127.0.0.1:1/shop', tables: [a.b]}}}}",
+        "sinks: {{s: {{plugin: sql, url: 'postgresql://{}@127.0.0.1:1/shop', topics: [a.b.c]}}}}",
+        "sinks: {{s: {{plugin: elasticsearch, url: 'http://{}@127.0.0.1:1', topics: [a.b.c]}}}}",
+        "schema_registry: {{url: 'http://{}@127.0.0.1:1'}}",
+    ],
+)
+def test_F160_a_password_that_could_be_taken_for_a_host_is_refused_and_not_shown(said, login, entry):
+    code, err = said("doctor", (HEAD + entry.format(login) + "\n").encode())
+
+    assert (code, "shop.yaml:3: " in err, "write %40, %2F or %3F" in err) == (2, True, True)
+    assert "ET" not in err
+
+
 def test_a_problem_of_a_command_is_json_where_it_is_asked_for(connect, tmp_path):
     import json
 
