@@ -218,14 +218,20 @@ class Guest:
         if self._request is not None and self._request.table == table:
             self._schema_since = schema
 
-    def saw_truncate(self, table: TableId, transaction: Hashable) -> None:
-        """The stream delivered a TRUNCATE: it touches every key of the table, and ends the need for any value."""
+    def saw_truncate(self, table: TableId, transaction: Hashable) -> list[bytes]:
+        """The stream delivered a TRUNCATE: it touches every key of the table.
+
+        Returns:
+            The record keys that had been waiting for a value and need it no longer.
+        """
         tables = self._delivered.setdefault(transaction, {})
         if tables is not None:
             self._keys -= len(tables.get(table) or ())
             tables[table] = None
-        for lacking in [key for key in self._lacking if key[0] == table]:
-            del self._lacking[lacking]
+        ended = [key for owner, key in self._lacking if owner == table]
+        for key in ended:
+            del self._lacking[table, key]
+        return ended
 
     def lacks(self, table: TableId, record_key: bytes, key: Key) -> None:
         """The state record of this key was sent without a value; the key is to be read again (DESIGN §6)."""

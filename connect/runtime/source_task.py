@@ -381,7 +381,8 @@ class SourceTask:
                 continue
             reports[table].changes += 1
             if event.op is Op.TRUNCATE:
-                guest.saw_truncate(table, event.transaction)
+                ended = guest.saw_truncate(table, event.transaction)
+                self._pending.update(dict.fromkeys(lacking_note(table, key) for key in ended))
                 self._report.records += truncation.send(writer, event, send, now_us) if truncation else 0
                 continue
             keys, lacking = writer.write(event, send, now_us)

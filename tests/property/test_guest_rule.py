@@ -288,3 +288,12 @@ def test_invariant_7_keys_whose_rows_are_too_big_together_are_read_a_few_at_a_ti
     assert asked == [100, 25, 6, 1]
     with pytest.raises(Retriable):
         run.guest.ready(At(0))
+
+
+def test_a_truncate_ends_the_wait_of_its_table_alone():
+    run = Run(7)
+    run.guest.lacks(TABLE, b"1", ("1",))
+    run.guest.lacks(OTHER, b"2", ("2",))
+    assert run.guest.saw_truncate(TABLE, 999) == [b"1"]
+    assert run.guest.has_all(OTHER, b"2")
+    assert not run.guest.has_all(TABLE, b"1")
