@@ -37,6 +37,11 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+# Limits that only newer servers have, so that they cannot be pinned in the start-up packet.
+_NO_LIMITS: Final = (
+    b"SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings"
+    b" WHERE name IN ('idle_session_timeout', 'transaction_timeout')"
+)
 MINIMUM_VERSION: Final = 130_000
 
 
@@ -56,6 +61,8 @@ def connect(config: PostgresConfig, connector: str, *, replication: bool = False
         version = connection.info.parameter_status("server_version")
         connection.close()
         raise Failed("server_too_old", f"{connector}: PostgreSQL {version}", hint="PostgreSQL 13 or newer is needed.")
+    if not replication:  # the walsender is never idle
+        connection.execute(_NO_LIMITS)
     connection.prepare_threshold = None  # many statements run once only, and a pooler may stand between
     return connection
 

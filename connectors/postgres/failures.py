@@ -130,6 +130,11 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
         "Nothing is lost: the position lies before the first change under the new name.",
         "Name the table in the file's `tables:` and restart, or rename it back.",
     ),
+    "table_replaced": (
+        "A captured table was dropped and made again under its name, or swapped for another one.",
+        "Changes between that moment and now were not in the publication; what was published stays.",
+        _ANEW,
+    ),
     "key_outside_identity": (
         "A topic-key column is not in the table's replica identity, so a change of it could not remove the old key.",
         _WAITS,

@@ -198,6 +198,7 @@ class Replication:
     def _loop(self) -> None:
         told, told_at = -1, 0.0
         heard_at = time.monotonic()
+        self._drain()  # what came together with the answer to START_REPLICATION lies in libpq, not in the socket
         while not self._closing:
             now = time.monotonic()
             flush = self._gate.flush_lsn()

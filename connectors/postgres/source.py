@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from connect.api.source import Lag, SourceBatch
-from connect.errors import Retriable
+from connect.errors import Failed, Retriable
 from connect.schema.model import Field, Kind, Type
 from connectors.postgres.assembler import Assembler
 from connectors.postgres.branch import check_branch
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS: Final = 10_000
 MAX_BYTES: Final = 8 * 2**20
+TABLES_NOTE: Final = "postgres:tables"  # the note of the captured tables' OIDs
 _RETAINED_SECONDS: Final = 5.0
 _TEXT: Final = Type(Kind.STRING)
 _INT64: Final = Type(Kind.INT64)
@@ -65,6 +66,7 @@ class PostgresSource:
         self._main = publication_name(config, context.group, context.connector)
         self._prefix = f"connect.{context.group}.{context.connector}"
         self.database = ""  # known once ``open`` connected
+        self._notes: dict[str, dict[str, Any] | None] = {}
         self._publications: list[str] = []
         self._resources = contextlib.ExitStack()
         self._side: psycopg.Connection[Any] | None = None
@@ -104,6 +106,7 @@ class PostgresSource:
             stored = self._stored(resume.position)
             check_branch(identity, stored, replication.timeline_history)
             check_slot(read_slot(side, self._slot), self._slot, stored, self.database)
+        self._remember(tables, resume.notes if resume is not None else {})
         self._publications = self._ensure_publications(tables)
         position = self._continued(stored, identity) if resume is not None else self._first(identity)
         self._start(replication, identity, position, tables)
@@ -132,6 +135,19 @@ class PostgresSource:
     def _check_keys(self, tables: Mapping[TableId, CatalogTable]) -> None:
         for table, info in tables.items():
             catalog_key(info, [column.name for column in info.columns], self._context.tables[table].key)
+
+    def _remember(self, tables: Mapping[TableId, CatalogTable], notes: Mapping[str, dict[str, Any]]) -> None:
+        """Tables are known by OID: one made again under its old name lacks the log of its first rows."""
+        before = notes.get(TABLES_NOTE, {})
+        now = {str(table): info.oid for table, info in tables.items()}
+        replaced = [name for name, oid in now.items() if before.get(name, oid) != oid]
+        if replaced:
+            raise Failed(
+                "table_replaced",
+                f"{self._context.connector}: {replaced[0]} was dropped and made again, or swapped for another table",
+                hint="Its changes since were not captured: `connect remove SOURCE` and start anew.",
+            )
+        self._notes = {} if now == before else {TABLES_NOTE: now}
 
     def _ensure_publications(self, tables: Mapping[TableId, CatalogTable]) -> list[str]:
         # Before the slot: a slot cannot pass a point of the log where its publication did not exist (F20).
@@ -237,7 +253,8 @@ class PostgresSource:
 
     def _batch(self, delivery: Delivery) -> SourceBatch:
         self._told, self._told_at = delivery.position, time.monotonic()
-        return SourceBatch(delivery.events, delivery.position, delivery.boundary, {})
+        notes, self._notes = self._notes, {}
+        return SourceBatch(delivery.events, delivery.position, delivery.boundary, notes)
 
     def acknowledge(self, position: Position) -> None:
         """``position`` is durable in Kafka: its boundary may be confirmed to the server (rule S5)."""

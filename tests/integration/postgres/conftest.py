@@ -41,6 +41,7 @@ class Reader:
         self.events: list[ChangeEvent] = []
         self.batches: list[SourceBatch] = []
         self.said = said
+        self.notes: dict[str, Any] = {}
 
     def read(self, count: int, *, acknowledge: bool = True) -> list[ChangeEvent]:
         """The next ``count`` events, whole batches; fails when they do not come."""
@@ -60,6 +61,7 @@ class Reader:
         self.batches.append(batch)
         self.events += batch.events
         self.position = batch.resume_after
+        self.notes |= batch.notes
         if acknowledge:
             self.source.acknowledge(batch.resume_after)
         return list(batch.events)
@@ -82,7 +84,7 @@ class Reader:
     def close(self) -> Resume:
         """End it; what a next one resumes from."""
         self.source.close()
-        return Resume(self.position, {})
+        return Resume(self.position, self.notes)
 
 
 class World:
@@ -178,7 +180,7 @@ class World:
         self.server.execute(f"DROP DATABASE {self.database} WITH (FORCE)")
 
 
-_ACTIVE = "SELECT FROM pg_replication_slots WHERE database = %s AND active"
+_ACTIVE = "SELECT 1 FROM pg_replication_slots WHERE database = %s AND active"
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

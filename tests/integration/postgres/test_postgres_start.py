@@ -62,7 +62,7 @@ def test_a_stop_while_the_slot_is_made_leaves_no_slot(world):
         with pytest.raises(Retriable) as stopped:
             world.open("public.t", stopping=lambda: time.monotonic() > stop_at)
         assert stopped.value.code == "stopping"
-    assert world.sql(f"SELECT FROM pg_replication_slots WHERE slot_name = '{world.slot}'") == []
+    assert world.sql(f"SELECT 1 FROM pg_replication_slots WHERE slot_name = '{world.slot}'") == []
 
 
 def test_a_slot_of_a_start_that_broke_off_is_adopted(world):
@@ -148,6 +148,36 @@ def test_a_table_renamed_while_we_read_is_noticed_at_its_next_row(world):
     assert failed.value.code == "table_renamed"
     reader = world.open("public.u", resume=reader.close())
     assert [(e.table.name, e.after["id"]) for e in reader.read(1)] == [("u", 2)]
+
+
+def test_a_table_made_again_while_we_were_away_is_refused(world):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    reader = world.open("public.t")
+    world.sql("INSERT INTO t VALUES (1)")
+    reader.read(1)
+    resume = reader.close()
+    world.open("public.t", resume=resume).close()
+    world.sql("DROP TABLE t", "CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (2)")
+    assert code_of(world, "public.t", resume=resume) == "table_replaced"
+
+
+def test_a_role_with_short_limits_does_not_lose_its_sessions(world):
+    role = f"cdc_{world.database}"
+    world.sql(
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        f"CREATE ROLE {role} LOGIN SUPERUSER",
+        f"ALTER ROLE {role} SET idle_session_timeout = '300ms'",
+        f"ALTER ROLE {role} SET statement_timeout = '300ms'",
+        f"ALTER ROLE {role} SET search_path = 'elsewhere'",
+        f"ALTER ROLE {role} SET datestyle = 'SQL, DMY'",
+    )
+    reader = world.open("public.t", url=world.server.url(world.database, user=role))
+    for _ in range(4):
+        reader.step(0.2)
+    world.sql("INSERT INTO t VALUES (1)")
+    reader.read(1)
+    reader.source.close()
+    world.sql(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 def test_a_topic_key_outside_the_identity_is_refused_before_anything_is_made(world):
@@ -241,7 +271,7 @@ def test_remove_drops_slot_and_publications_and_nothing_else(world):
     world.sql("CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE log (x int)")
     world.open("public.t", "public.log").close()
     world.wait_for(
-        lambda: not world.sql(f"SELECT FROM pg_replication_slots WHERE slot_name = '{world.slot}' AND active")
+        lambda: not world.sql(f"SELECT 1 FROM pg_replication_slots WHERE slot_name = '{world.slot}' AND active")
     )
     assert len(list(PLUGIN.remove(world.config(), world.context()))) == 3
     assert published(world) == []
