@@ -338,7 +338,8 @@ FAILURES: Final[dict[str, Explanation]] = {
     "schema_incompatible": Explanation(
         "The registry refuses the table's new schema under the subject's compatibility rule.",
         _SOURCE_WAITS,
-        "Undo the change of the table, or let it pass: PUT /config/SUBJECT with another compatibility.",
+        "Leave the column out with columns:, or let it pass: PUT /config/SUBJECT with another compatibility. Undoing "
+        "the change does not help, since the rows in between are in the log as they are.",
     ),
     "schema_refused": Explanation(
         "The registry refuses the schema as invalid or beyond its limits.",

@@ -63,10 +63,10 @@ class ShapeHistory:
         return shape
 
     def _evolve(self, before: TableSchema, now: TableSchema) -> Evolution:
-        policy = self._options.new_columns
+        policy, wanted = self._options.new_columns, self._options.columns
         try:
-            return evolve(before, now, policy)
+            return evolve(before, now, policy, wanted=wanted)
         except Failed as error:
             if error.code != "schema_incompatible" or not self._may_break():
                 raise
-        return evolve(before, now, policy, allow_incompatible=True)
+        return evolve(before, now, policy, wanted=wanted, allow_incompatible=True)

@@ -11,6 +11,8 @@ from connect.record import DerivedColumn
 from connect.schema.model import DECIMAL, NO_DEFAULT, Field, Kind, TableSchema, Type
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from connect.record import RowShape
 
 NewColumns = Literal["publish", "hold", "fail"]
@@ -87,6 +89,7 @@ def evolve(
     new: TableSchema,
     new_columns: NewColumns = "publish",
     *,
+    wanted: Collection[str] | None = None,
     allow_incompatible: bool = False,
 ) -> Evolution:
     """What to publish of a table that was published as ``published`` and now is ``new``.
@@ -98,6 +101,7 @@ def evolve(
         published: The schema of an earlier ``Evolution`` or the table's first shape. Kept beside the position.
         new: The table now, with the topic's key.
         new_columns: The table's policy.
+        wanted: The file's ``columns:``, by which an operator lets go of a column that changed; None for all.
         allow_incompatible: The operator set the subject's compatibility to NONE, which is an explicit word.
 
     Raises:
@@ -105,21 +109,23 @@ def evolve(
     """
     _check_key(published, new)
     changes = compare(published, new)
-    added = tuple(change.column for change in changes if change.what is What.ADDED)
+    leaving = [change for change in changes if wanted is None or change.column in wanted]
+    added = tuple(change.column for change in leaving if change.what is What.ADDED)
     if added and new_columns == "fail":
         raise Failed(
             "columns_added",
             f"{new.table}: new columns {', '.join(added)}, and the table's policy is `new_columns: fail`",
             hint="set `new_columns: publish` or `hold` for the table, or leave them out with `columns:`",
         )
-    broken = [str(change) for change in changes if not change.compatible]
+    broken = [str(change) for change in leaving if not change.compatible]
     if broken and not allow_incompatible:
         raise Failed(
             "schema_incompatible",
             f"{new.table}: {'; '.join(broken)}: readers of the topic cannot read both",
-            hint="undo the ALTER, give the table a new topic, or set the compatibility of the topic's value subject to "
-            "NONE in the registry (PUT /config/TOPIC-value; the registry's own, PUT /config, must be another) and "
-            "start again",
+            # Undoing the ALTER mends nothing: the rows in between are in the log as they are (invariant 8).
+            hint="leave the column out with `columns:`, or let it pass: set the compatibility of the topic's value "
+            "subject to NONE in the registry (PUT /config/TOPIC-value; the registry's own, PUT /config, must be "
+            "another); then start again",
         )
     held = added if new_columns == "hold" else ()
     columns = tuple(_published(published, field) for field in new.columns if field.name not in held)

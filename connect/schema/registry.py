@@ -220,7 +220,7 @@ class RegistryClient:
         return Failed(
             "schema_incompatible",
             f"{subject}: the registry at {self.shown_url} refuses the new schema: {'; '.join(words)}",
-            hint="set the subject's compatibility (PUT /config/SUBJECT) to take the change, or undo the change",
+            hint="leave the column out with `columns:`, or let it pass: PUT /config/SUBJECT with another compatibility",
         )
 
     def _refuse(self, answer: _Answer, path: str) -> None:

@@ -158,3 +158,12 @@ def test_a_default_that_changed_is_published():
     old = table(ID, Field("a", decimal_type(5, 2), default=Decimal("1.00")))
     new = table(ID, Field("a", decimal_type(5, 2), default=Decimal("2.00")))
     assert evolve(old, new).schema == new
+
+
+def test_V3_a_column_that_the_file_leaves_out_may_become_anything():
+    changed = table(ID, Field("a", STRING), Field("b", STRING))
+    assert evolve(OLD, changed, wanted=("id", "b")).schema.column("b") == OLD.column("b")
+
+
+def test_a_new_column_that_the_file_leaves_out_fails_nothing():
+    assert evolve(OLD, table(*OLD.columns, Field("c", STRING)), "fail", wanted=("id", "a", "b")).held == ()
