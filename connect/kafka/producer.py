@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 _QUEUE_KBYTES: Final = 65_536  # invariant 7: what waits for the broker is bounded
 _COMMIT_SECONDS: Final = 45.0
+_ABORT_SECONDS: Final = 10.0
+_UNCLEAR: Final = frozenset({KafkaError._FATAL, KafkaError._STATE, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001 - librdkafka's names
 _ASK_SECONDS: Final = 3.0  # of one call that is made again until the broker answers; a stop is looked for between
 
 
@@ -97,13 +99,28 @@ class TransactionalProducer:
             else:
                 return
 
-    @staticmethod
-    def _refused(error: KafkaError, topic: str, value: bytes | None) -> Exception:
+    def _refused(self, error: KafkaError, topic: str, value: bytes | None) -> Exception:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             message = f"sending to {topic}: a record of {len(value or b'')} bytes is over {MAX_MESSAGE_BYTES}"
             hint = "Leave the large column out with columns:, or mask it."
             return Failed("record_too_large", message, hint=hint)
-        return translate(error, f"sending to {topic}")
+        return self._cause(error, f"sending to {topic}")
+
+    def _cause(self, error: KafkaError, doing: str) -> Exception:
+        """What has failed, where an error alone does not say whether another owner took over (rules S12, F-3).
+
+        ``produce`` says only that the transaction has failed, and an old epoch may be the work of another owner or of
+        the broker's time limit. Ending the transaction tells: it raises the epoch (KIP-360) unless another owner has.
+        """
+        if error.code() not in _UNCLEAR:
+            return translate(error, doing)
+        self.open = False
+        try:
+            self._producer.abort_transaction(_ABORT_SECONDS)
+        except KafkaException as cause:
+            return translate(cause.args[0], doing)
+        hint = "It goes on from the stored position: the broker had ended the transaction, nobody else took over."
+        return Retriable(f"{doing}: {error.str()} ({error.name()})", code="kafka_unreachable", hint=hint)
 
     def poll(self) -> None:
         """Let librdkafka's delivery reports go; called now and then in a long transaction."""
@@ -132,7 +149,7 @@ class TransactionalProducer:
                 kafka_error = error.args[0]
                 if kafka_error.retriable() and time.monotonic() < deadline and not self._stopping():
                     continue
-                raise translate(kafka_error, doing) from None
+                raise self._cause(kafka_error, doing) from None
 
     def close(self) -> None:
         """Let go: an open transaction is aborted if the broker answers soon, else by the next fence."""

@@ -17,8 +17,9 @@ pytestmark = pytest.mark.stack
 @pytest.fixture
 def topic(stack) -> str:
     name = f"j-{uuid.uuid4().hex[:8]}"
-    for future in AdminClient({"bootstrap.servers": stack.kafka.address}).create_topics([NewTopic(name, 1)]).values():
-        future.result()
+    admin = AdminClient({"bootstrap.servers": stack.kafka.address})
+    for future in admin.create_topics([NewTopic(name, 1)]).values():
+        future.result(20)
     return name
 
 
