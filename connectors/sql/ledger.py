@@ -49,11 +49,11 @@ class TargetRow(NamedTuple):
 class Ledger:
     """Reads and writes one connector's rows. Every method runs inside a transaction of the caller."""
 
-    def __init__(self, database: Database, connector: str) -> None:
-        """``connector``: the sink's name with its worker group's."""
+    def __init__(self, database: Database, connector: str, epoch: int = 0) -> None:
+        """``connector``: the sink's name with its worker group's; ``epoch``: under which it owned the target before."""
         self._db = database
         self._connector = connector
-        self._epoch = 0
+        self.epoch = epoch
 
     def make_tables(self) -> None:
         """Make what is missing of the bookkeeping; needs no right to make tables once they are there."""
@@ -68,7 +68,13 @@ class Ledger:
         return all(self._db.describe(name) is not None for name in TABLES)
 
     def take_over(self) -> None:
-        """Raise the epoch: every older owner's next transaction is refused (rules K2, F-1)."""
+        """Raise the epoch: every older owner's next transaction is refused (rules K2, F-1).
+
+        Raises:
+            Fenced: We owned it before, and another owner took over since: it is not taken back (rule F-3).
+        """
+        if self.epoch:
+            self.lock()
         sinks = self._db.place("connect_sinks")
         self._db.run(
             self._sql(
@@ -83,7 +89,7 @@ class Ledger:
         if version != VERSION:
             message = f"the position of {self._connector} has version {version} and this Connect knows {VERSION}"
             raise Failed("offset_format", message, hint="Run the newer Connect that wrote it.")
-        self._epoch = epoch
+        self.epoch = epoch
 
     def lock(self) -> None:
         """The first statement of each transaction that writes: we are still the owner, and stay it until its end.
@@ -93,7 +99,7 @@ class Ledger:
         """
         sql = self._sql(f"SELECT epoch FROM {self._db.place('connect_sinks')} WHERE connector = ?{self._db.locking}")
         found = self._db.rows(sql, self._connector)
-        if found != [(self._epoch,)]:  # Invariant 4
+        if found != [(self.epoch,)]:  # Invariant 4
             hint = "Another worker runs this sink; run one of them."
             raise Fenced(f"another owner of sink {self._connector} took over its target", hint=hint)
 

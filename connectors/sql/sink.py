@@ -42,16 +42,18 @@ class SqlSink:
         self._db: Database | None = None
         self._offsets: dict[TopicPartition, int] = {}
         self._incomplete = 0
+        self._epoch = 0
 
     def open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Connect, take the target over, and say where to go on.
 
         Raises:
             Failed: ``target_missing``, ``target_changed``, ``topic_id_changed``, ``offset_format``.
+            Fenced: This sink was open before, and another owner took over since.
         """
         self.close()
         self._db = db = connect(self._config, self._name)
-        self._ledger = ledger = Ledger(db, self._name)
+        self._ledger = ledger = Ledger(db, self._name, self._epoch)
         self._targets = Targets(db, ledger, self._context.target)
         self._rows = Rows(db, ledger, self._targets.by_topic)
         with db.transaction():
@@ -63,6 +65,7 @@ class SqlSink:
             _check_topics(partitions, stored)
             ledger.begin([partition for partition in partitions if partition not in stored])
             self._incomplete = ledger.incomplete()
+        self._epoch = ledger.epoch
         self._offsets = {partition: stored.get(partition, 0) for partition in partitions}
         return dict(self._offsets)
 

@@ -72,6 +72,7 @@ class IgnoresFencing(SqlSink):
         try:
             return super().write(batch, next_offsets, skip)
         except Fenced:
+            self._epoch = 0
             self.open(list(next_offsets))
             return super().write(batch, next_offsets, skip)
 
