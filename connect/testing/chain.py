@@ -106,7 +106,8 @@ class Chain:
             "topic_prefix": self.group,
             "heartbeat": "500ms",
             "defaults": {"partitions": self._partitions},
-            "tables": list(tables),
+            # Without a key there is no order but a partition's, and a TRUNCATE needs one.
+            "tables": {table: {} if self.tables[table] else {"partitions": 1} for table in tables},
         }
         topics = [f"{self.group}.public.*", f"{self.group}.public.*.events"]
         targets = {"warehouse": ("sql", self.where.warehouse), "search": ("elasticsearch", self.where.search)}
