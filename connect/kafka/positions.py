@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -14,7 +15,7 @@ from connect.kafka.client import LOGGER, kafka_errors, quiet, translate
 from connect.kafka.topics import POSITIONS, Topics, TopicSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from confluent_kafka import Message
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _POSITION: Final = b"position"
 _NOTE: Final = b"note:"
+_KEYS_AT_ONCE: Final = 200_000
 
 
 class PositionStore:
@@ -172,19 +174,30 @@ def _consume(
     raise Retriable(text, code="hanging_transaction", hint=hint)
 
 
-def live_keys(settings: Mapping[str, Any], topics: Topics, topic: str, partitions: int) -> list[bytes]:
-    """Keys of a state topic whose last value is no tombstone, read back from the topic itself (DESIGN §6, TRUNCATE).
+def live_keys(
+    settings: Mapping[str, Any], topic: str, ends: Sequence[int], before: Sequence[int] | None = None
+) -> Iterator[bytes]:
+    """Keys of a state topic whose last value is no tombstone, read back from the topic itself (DESIGN §6).
 
-    Everything that the caller sent to the topic must be committed before.
+    A big topic is read several times, each time for a part of the keys, so that memory is bounded (invariant 7).
+
+    Args:
+        settings: librdkafka settings of the connection.
+        topic: The topic.
+        ends: The end of each partition, listed READ_UNCOMMITTED; everything before must be committed.
+        before: Only keys whose last record lies before this offset of each partition.
     """
-    live: dict[bytes, None] = {}
-    for partition, end in enumerate(topics.ends(topic, partitions)):
-        for message in read_to(settings, topic, partition, end, 60.0):
-            key = message.key()
-            if key is None:
-                continue
-            if message.value() is None:
-                live.pop(key, None)
-            else:
-                live[key] = None
-    return list(live)
+    for partition, end in enumerate(ends):
+        parts = end // _KEYS_AT_ONCE + 1
+        for part in range(parts):
+            live: dict[bytes, None] = {}
+            for message in read_to(settings, topic, partition, end, 60.0):
+                key = message.key()
+                if key is None or zlib.crc32(key) % parts != part:
+                    continue
+                newer = before is not None and message.offset() >= before[partition]
+                if newer or message.value() is None:
+                    live.pop(key, None)
+                else:
+                    live[key] = None
+            yield from live

@@ -121,16 +121,20 @@ class TableProgress:
         after: The last key whose chunk is committed.
         rows: Rows sent.
         done: Nothing is left.
+        since: End of each partition of the state topic when this run began, where it held records already: keys whose
+            last record is older when the run is done are gone from the table (rule N8).
     """
 
     run: int = 1
     after: Key | None = None
     rows: int = 0
     done: bool = False
+    since: list[int] | None = None
 
     def to_note(self) -> dict[str, object]:
         """The note's JSON object."""
-        return {"run": self.run, "after": self.after, "rows": self.rows, "done": self.done}
+        note: dict[str, object] = {"run": self.run, "after": self.after, "rows": self.rows, "done": self.done}
+        return note | ({"since": self.since} if self.since and not self.done else {})
 
     @classmethod
     def from_note(cls, note: dict[str, object]) -> TableProgress:
@@ -141,6 +145,7 @@ class TableProgress:
             after=tuple(str(part) for part in after) if isinstance(after, list) else None,
             rows=int(str(note["rows"])),
             done=bool(note["done"]),
+            since=[int(end) for end in since] if isinstance(since := note.get("since"), list) else None,
         )
 
 

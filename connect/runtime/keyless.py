@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from connect.errors import Failed
+from connect.errors import Failed, Retriable
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS
 from connect.record import ChangeEvent, Op
 from connect.runtime.guest import snapshot_note
@@ -24,19 +24,26 @@ _TIME_LIMIT: Final = TRANSACTION_TIMEOUT_MS / 1000 * 0.8
 
 
 def read_keyless(
-    writer: TableWriter, snapshots: Snapshots, producer: TransactionalProducer, sent: Callable[[int], None]
+    writer: TableWriter,
+    snapshots: Snapshots,
+    producer: TransactionalProducer,
+    sent: Callable[[int], None],
+    stopping: Callable[[], bool],
 ) -> dict[str, Any]:
     """Send a whole table inside the open transaction; returns the note of its database snapshot.
 
     Raises:
+        Retriable: ``stopping``: told to stop; nothing of the table is visible.
         Failed: ``keyless_too_big``: it does not fit the time of one Kafka transaction.
     """
     chunk = snapshots.read_keyless(writer.table)
     started, now_us, rows = time.monotonic(), time.time_ns() // 1000, 0
     for row in chunk.rows:
         event = ChangeEvent(Op.READ, row.shape, None, row, chunk.source, chunk.ts_us)
-        rows += writer.read_row(row, event, producer.send, now_us, frozenset())
+        rows += writer.read_row(row, event, producer.send, now_us, frozenset()) is not None
         if rows % 1000 == 0:
+            if stopping():
+                raise Retriable(f"table {writer.table}: stopped while it was read", code="stopping")
             producer.poll()
             sent(rows)
             if time.monotonic() - started > _TIME_LIMIT:

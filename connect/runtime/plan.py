@@ -33,6 +33,10 @@ KEYLESS: Final = (
     "no key: event view only, null keys, one fixed partition; its rows are read in one Kafka transaction, "
     "and streaming waits meanwhile"
 )
+UNORDERED: Final = (
+    "{topic} has several partitions, which have no order: a TRUNCATE of its table stops this sink as "
+    "FAILED(truncate_unordered); the table's state topic, or partitions: 1, knows no such stop"
+)
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,12 @@ class PlannedSource:
 
 @dataclass(frozen=True)
 class PlannedSink:
-    """A sink: topic → its target's options, with the placeholders filled in."""
+    """A sink: topic → its target's options, with the placeholders filled in; what an operator should know of it."""
 
     name: str
     plugin: str
     targets: Mapping[str, Mapping[str, Any]]
+    notes: tuple[str, ...]
 
 
 @dataclass
@@ -137,6 +142,8 @@ class _Planner:
         self._existing = set(self._topics.names())
         self._owners: dict[str, tuple[TableId, str]] = {}
         self._targets: dict[tuple[Any, ...], tuple[str, str]] = {}
+        self._unordered: set[str] = set()  # event topics of several partitions
+        self._untold: list[str] = []  # prefixes of sources whose topics cannot be told before their tables are mended
 
     def plan(self) -> Plan:
         """Sources first: their topics are what sinks read, whether they exist yet or not."""
@@ -144,11 +151,16 @@ class _Planner:
         plan = Plan(config.name, f"Avro, schemas in {registry.shown_url}" if registry else JSON_FORMAT)
         for source in config.sources.values():
             planned = self._collect(lambda source=source: self._source(source))
-            plan.sources += [planned] if planned else []
+            if planned:
+                plan.sources.append(planned)
+            else:
+                self._untold.append(f"{source.topic_prefix}.")
             plan.internal.append(f"{config.name}.{source.name}.positions")
         for sink in config.sinks.values():
             made = self._collect(lambda sink=sink: self._sink(sink))
             plan.sinks += [made] if made else []
+            plan.internal.append(f"{config.name}.{sink.name}.bootstrap")
+            plan.internal += [sink.dead_letter_topic] if sink.on_error == "dead_letter" else []
         return plan
 
     def _collect(self, make: Any) -> Any:
@@ -195,16 +207,19 @@ class _Planner:
             keep = None if view is View.STATE else choice.events_keep_ms
             topics.append(PlannedTopic(name, view.value, choice.partitions, keep, name in self._existing))
             self.problems += _misfits(topics[-1], self._topics, where)
+            if view is View.EVENTS and choice.partitions > 1:
+                self._unordered.add(name)
         return tuple(topics)
 
     def _sink(self, sink: SinkConfig) -> PlannedSink:
         chosen = SinkTopics(self._config, sink)
         names = [name for name in sorted(self._existing | self._owners.keys()) if not chosen.internal(name)]
         targets = {}
-        for topic, options in resolve_topics(sink, names).items():
+        for topic, options in resolve_topics(sink, names, untold=self._untold).items():
             targets[topic] = rendered(topic, options)
             self._meet(sink, topic, options, targets[topic])
-        return PlannedSink(sink.name, sink.plugin.name, targets)
+        notes = tuple(UNORDERED.format(topic=topic) for topic in targets if topic in self._unordered)
+        return PlannedSink(sink.name, sink.plugin.name, targets, notes)
 
     def _meet(self, sink: SinkConfig, topic: str, options: TargetOptions, target: Mapping[str, Any]) -> None:
         """Two topics in one target would overwrite each other's rows."""

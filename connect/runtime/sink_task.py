@@ -13,6 +13,7 @@ from connect.failpoints import failpoint
 from connect.kafka.appender import Appender
 from connect.kafka.consumer import Batch, Limits, Raw, SinkConsumer
 from connect.kafka.sink_notes import SinkNotes
+from connect.record import Op
 from connect.runtime.bootstrap import Bootstrap
 from connect.runtime.dead_letters import DeadLetters
 from connect.runtime.report import State, TableReport, TaskReport
@@ -257,6 +258,8 @@ class SinkTask:
             try:
                 record = self._reader.read(raw.place.topic, raw.place.partition, *raw[1:])
                 change = self._pipeline.apply(record) if self._pipeline else record
+                if change is not None and change.op is Op.TRUNCATE:
+                    self._check_order(change)
             except RecordError as error:
                 if self._settings.on_error == "fail":
                     return work._replace(stop=_poisoned(raw, error.message), read=number)
@@ -268,6 +271,17 @@ class SinkTask:
                     work.records.append(change)
                     work.raws.append(raw)
         return work._replace(read=len(raws))
+
+    def _check_order(self, truncate: SinkRecord) -> None:
+        """A TRUNCATE stands in one partition and means the rows of all: between partitions there is no order (F89)."""
+        partitions = self._topics[truncate.topic].partitions
+        if partitions > 1:
+            message = f"{truncate.where} is a TRUNCATE, and its topic has {partitions} partitions, which have no order"
+            hint = (
+                "Read the table's state topic instead, or give the table partitions: 1, or leave the topic out with "
+                "exclude: of the sink."
+            )
+            raise Failed("truncate_unordered", message, hint=hint)
 
     def _write(self, work: _Work, next_offsets: Mapping[TopicPartition, int]) -> None:
         """Write records and offsets; what the sink refuses is dead-lettered first, or ends the task (rule K5)."""

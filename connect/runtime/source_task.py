@@ -33,13 +33,13 @@ from connect.runtime.keyless import KeylessFilter, read_keyless
 from connect.runtime.report import State, TableReport, TaskReport
 from connect.runtime.shape_history import ShapeHistory
 from connect.runtime.table_writer import TableWriter
-from connect.runtime.truncate import Truncation
+from connect.runtime.truncate import Truncation, key_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from connect.api.position import Position
-    from connect.api.snapshots import Snapshots
+    from connect.api.snapshots import Chunk, Snapshots
     from connect.api.source import Source, SourceBatch, SourceContext
     from connect.api.tables import TableInfo, TableOptions
     from connect.runtime.table_writer import Pipeline
@@ -162,6 +162,7 @@ class SourceTask:
         stored, self._notes = self._store.read()
         context = job.context(options, self._say)
         source = self._source = job.build(context)
+        self._forget_left_out(tables, stored)
         resume = None if stored is None else Resume(source.position.from_json(stored), self._notes)
         pipeline = job.pipeline(tables)
         self._name_topics(tables, pipeline)
@@ -174,6 +175,21 @@ class SourceTask:
             self._dirty = True  # the first position is stored before any row
             self._commit()
         self._tell(force=True)
+
+    def _forget_left_out(self, tables: Mapping[TableId, Any], stored: dict[str, Any] | None) -> None:
+        """Notes of tables that are captured no more end before the source hears of it.
+
+        Named again later, such a table is read anew: what happened to it meanwhile is in no log of ours.
+        """
+        captured = {str(table) for table in tables}
+        gone = [name for name, note in self._notes.items() if _table_of(name, note) not in {None, *captured}]
+        if stored is None or not gone:
+            return
+        producer = self._transaction()
+        self._store.send(producer, stored, dict.fromkeys(gone))
+        producer.commit()
+        for name in gone:
+            del self._notes[name]
 
     def _new_producer(self, timeout_ms: int) -> TransactionalProducer:
         job = self._job
@@ -268,8 +284,8 @@ class SourceTask:
             if table in keyless or choice.snapshot == "never":
                 continue
             note = self._notes.get(snapshot_note(table))
-            progress[table] = TableProgress.from_note(note) if note else TableProgress()
-            report.rows = progress[table].rows
+            progress[table] = TableProgress.from_note(note) if note else TableProgress(since=self._ends(table))
+            report.rows = self._rates[table].rows = progress[table].rows
             if not progress[table].done:
                 report.phase, report.total = "snapshot", snapshots.estimate(table)[0]
         for table in keyless:
@@ -286,6 +302,14 @@ class SourceTask:
             if name.startswith("lacking:") and (owner := named.get(note["table"])) is not None:
                 self._guest.lacks(owner, bytes.fromhex(note["record_key"]), tuple(note["key"]))
 
+    def _ends(self, table: TableId) -> list[int] | None:
+        """The ends of the table's state topic; None without one, or where it is empty."""
+        name = self._writers[table].topics.get(View.STATE)
+        if name is None:
+            return None
+        ends = self._topics.ends(name, self._known[name].partitions)
+        return ends if any(ends) else None
+
     def _read_keyless(self, table: TableId, snapshots: Snapshots) -> None:
         """A table without a key goes into one Kafka transaction, so that a cut leaves nothing visible (DESIGN §5)."""
         report = self._reports[table]
@@ -297,7 +321,7 @@ class SourceTask:
             report.rows = rows
             self._tell(force=False)
 
-        note = read_keyless(writer, snapshots, self._transaction(), sent)
+        note = read_keyless(writer, snapshots, self._transaction(), sent, self._job.stopping)
         self._pending[snapshot_note(table)] = note
         self._dirty = True
         failpoint("snapshot.before_keyless_commit")
@@ -319,14 +343,23 @@ class SourceTask:
 
     def _send_chunk(self, ready: Ready) -> None:
         writer, chunk = self._writers[ready.table], ready.chunk
+        assert self._guest is not None  # noqa: S101 - it gave us the chunk
+        since = self._guest.tables[ready.table].since if chunk.done and not ready.keys else None
+        ends = self._ends(ready.table) if since else None  # before this transaction has records in the topic
         producer = self._transaction()
         now_us = time.time_ns() // 1000
-        sent = 0
+        keys: list[bytes] = []
         drop = frozenset().union(*ready.drop)  # one look a row, however many transactions were invisible
         for row in chunk.rows:
             event = ChangeEvent(Op.READ, row.shape, None, row, chunk.source, chunk.ts_us)
-            sent += writer.read_row(row, event, producer.send, now_us, drop)
-        assert self._guest is not None  # noqa: S101 - it gave us the chunk
+            key = writer.read_row(row, event, producer.send, now_us, drop)
+            if key is not None:
+                keys.append(key)
+        sent = len(keys)
+        if since and ends:
+            held = frozenset(keys)
+            older = live_keys(self._job.kafka, writer.topics[View.STATE], ends, since)
+            self._sweep(writer, chunk, (key for key in older if key not in held))
         self._pending.update(self._guest.sent(ready, sent))
         report = self._reports[ready.table]
         if not ready.keys:
@@ -336,6 +369,13 @@ class SourceTask:
         self._dirty = True
         failpoint("snapshot.before_commit")
         self._commit()
+
+    def _sweep(self, writer: TableWriter, chunk: Chunk, gone: Iterator[bytes]) -> None:
+        """A run that began on a filled topic is done: keys that it did not meet are gone from the table (rule N8)."""
+        shape = writer.bind(chunk.shape).shape
+        event = ChangeEvent(Op.DELETE, shape, None, None, chunk.source, chunk.ts_us)
+        rows = key_rows(shape, gone, partial(self._key_values, writer.table))
+        self._report.records += writer.delete(event, rows, self._transaction().send, time.time_ns() // 1000)
 
     # --- stream ------------------------------------------------------------------------------------------------
 
@@ -358,12 +398,15 @@ class SourceTask:
     def _truncation(self, tables: set[TableId]) -> Truncation | None:
         if not tables:
             return None
-        live = {}
+        read_back: dict[TableId, Callable[[], Iterable[bytes]]] = {}
         for table in tables:
-            if self._writers[table].has_state:
-                topic = self._known[self._writers[table].topics[View.STATE]]
-                live[table] = live_keys(self._job.kafka, self._topics, topic.name, topic.partitions)
-        return Truncation(live, self._key_values)
+            ends = self._ends(table)
+            if ends:
+                topic = self._writers[table].topics[View.STATE]
+                read_back[table] = partial(live_keys, self._job.kafka, topic, ends)
+            else:
+                read_back[table] = tuple
+        return Truncation(read_back)
 
     def _key_values(self, table: TableId, key: bytes) -> list[Any]:
         record = self._job.reader.read(self._writers[table].topics[View.STATE], 0, 0, 0, key, None)
@@ -383,13 +426,14 @@ class SourceTask:
             if event.op is Op.TRUNCATE:
                 ended = guest.saw_truncate(table, event.transaction)
                 self._pending.update(dict.fromkeys(lacking_note(table, key) for key in ended))
-                self._report.records += truncation.send(writer, event, send, now_us) if truncation else 0
+                values = partial(self._key_values, table)
+                self._report.records += truncation.send(writer, event, values, send, now_us) if truncation else 0
                 continue
-            keys, lacking = writer.write(event, send, now_us)
-            guest.saw(table, event.transaction, keys, event.shape.schema)
+            written = writer.write(event, send, now_us)
+            guest.saw(table, event.transaction, written.keys, event.shape.schema)
             if truncation is not None:
-                truncation.saw(table, event, keys)
-            self._mind_lacking(guest, event, keys, lacking=lacking)
+                truncation.saw(table, written)
+            self._mind_lacking(guest, event, written.keys, lacking=written.lacking)
         self._rows_open += len(batch.events)
         self._report.records += len(batch.events)
 
@@ -478,3 +522,11 @@ class SourceTask:
             guest.reader.close()
         if source is not None:
             source.close()
+
+
+def _table_of(name: str, note: Mapping[str, Any]) -> str | None:
+    """The table that a note of a snapshot or of a lacking value is about; None for other notes."""
+    kind, _, rest = name.partition(":")
+    if kind == "snapshot":
+        return rest
+    return str(note["table"]) if kind == "lacking" else None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from connect.api.tables import TableOptions, View
-from connect.errors import Failed
 from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, RowShape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
     from connect.schema.formats import Encoder, Format, SourceBlock
@@ -38,6 +37,22 @@ class Send(Protocol):
     def __call__(self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1) -> None:
         """Queue one record."""
         ...
+
+
+class Written(NamedTuple):
+    """What a change became.
+
+    Attributes:
+        keys: The record keys that it touched, old ones first.
+        lacking: Its state record lacks a value of the new row.
+        lives: The last of the keys has a row after it.
+        sent: False where a transform dropped it; the keys are those that it would have had.
+    """
+
+    keys: list[bytes]
+    lacking: bool = False
+    lives: bool = True
+    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,25 +141,21 @@ class TableWriter:
         self._bound(topic, encoder)
         return encoder
 
-    def write(self, event: ChangeEvent, send: Send, now_us: int) -> tuple[list[bytes], bool]:
-        """Send what this change is to readers.
-
-        Returns:
-            The record keys that it touched, old and new, and whether its state record lacks a value of the new row.
-        """
+    def write(self, event: ChangeEvent, send: Send, now_us: int) -> Written:
+        """Send what this change is to readers."""
         binding = self.bind(event.shape)
         change = self._pipeline.apply(self._evolved(event))
         if change is None:
-            return [binding.encoder.key(row.under(binding.shape)) for row in _rows(event)], False
+            return Written([binding.encoder.key(row.under(binding.shape)) for row in _rows(event)], sent=False)
         if change.shape is not binding.shape:  # a Python transform gave rows of its own
             binding = self._binding(change.shape)
         if not change.shape.schema.key:
             self._append(binding, change, send, now_us)
-            return [], False
+            return Written([])
         keys = [self._write_keyed(binding, part, send, now_us) for part in _split_key_change(change)]
         after = change.after
         lacking = binding.state is not None and after is not None and UNAVAILABLE in after.cells
-        return keys, lacking
+        return Written(keys, lacking=lacking, lives=change.op is not Op.DELETE)
 
     def _evolved(self, event: ChangeEvent) -> ChangeEvent:
         shape = self._evolve(event.shape)
@@ -172,24 +183,25 @@ class TableWriter:
                 send(binding.state.topic, key, None)
         return key
 
-    def read_row(self, chunk_row: Row, event: ChangeEvent, send: Send, now_us: int, drop: AbstractSet[bytes]) -> bool:
-        """Send one snapshot row unless its key is in ``drop``; True when it was sent."""
+    def read_row(
+        self, chunk_row: Row, event: ChangeEvent, send: Send, now_us: int, drop: AbstractSet[bytes]
+    ) -> bytes | None:
+        """Send one snapshot row unless its key is in ``drop``; its key (b"" for none), or None if it was not sent."""
         binding = self.bind(chunk_row.shape)
         change = self._pipeline.apply(self._evolved(event))
         if change is None or change.op is Op.DELETE:  # a filter leaves it out, and no reader has it yet
-            return False
+            return None
         if change.shape is not binding.shape:
             binding = self._binding(change.shape)
         assert change.after is not None  # noqa: S101 - a row that was read
         if drop and binding.encoder.key(change.after) in drop:
-            return False
+            return None
         if not change.shape.schema.key:
             self._append(binding, change, send, now_us)
-        else:
-            self._write_keyed(binding, change, send, now_us)
-        return True
+            return b""
+        return self._write_keyed(binding, change, send, now_us)
 
-    def truncate(self, event: ChangeEvent, live: Mapping[bytes, Row], send: Send, now_us: int) -> int:
+    def truncate(self, event: ChangeEvent, live: Iterable[tuple[bytes, Row]], send: Send, now_us: int) -> int:
         """Send what a TRUNCATE is: ``op=t`` to the event view, a delete of every live key to the state topic.
 
         Args:
@@ -207,18 +219,21 @@ class TableWriter:
             value = binding.events.encoder.value(replace(event, shape=binding.shape), now_us)
             send(binding.events.topic, None, value, KEYLESS_PARTITION)
             sent += 1
-        if binding.state is not None:
-            for key, row in live.items():
-                delete = replace(event, op=Op.DELETE, shape=row.shape, before=row)
-                send(binding.state.topic, key, self._binding_of_deletes(row.shape).value(delete, now_us))
-                send(binding.state.topic, key, None)
-                sent += 2
-        return sent
+        return sent + self.delete(event, live, send, now_us)
 
-    def _binding_of_deletes(self, shape: RowShape) -> Encoder:
-        state = self._binding(shape).state
-        assert state is not None  # noqa: S101 - only called for a state topic
-        return state.encoder
+    def delete(self, event: ChangeEvent, keys: Iterable[tuple[bytes, Row]], send: Send, now_us: int) -> int:
+        """Delete keys from the state topic, at the position of ``event``; how many records that is."""
+        if not self.has_state:
+            return 0
+        sent = 0
+        for key, row in keys:
+            state = self._binding(row.shape).state
+            assert state is not None  # noqa: S101 - the table has a state topic
+            delete = replace(event, op=Op.DELETE, shape=row.shape, before=row, after=None)
+            send(state.topic, key, state.encoder.value(delete, now_us))
+            send(state.topic, key, None)
+            sent += 2
+        return sent
 
 
 def _rows(event: ChangeEvent) -> list[Row]:
@@ -243,13 +258,3 @@ def _split_key_change(change: ChangeEvent) -> list[ChangeEvent]:
 def _key_differs(before: Row, after: Row) -> bool:
     index = after.shape.schema.index
     return any(before.cells[index[name]] != after.cells[index[name]] for name in after.shape.schema.key)
-
-
-def no_such_view(table: TableId) -> Failed:
-    """A table without a key cannot have a state topic (DESIGN §5)."""
-    return Failed(
-        "no_key",
-        f"table {table} has no primary key, so it cannot have a state topic",
-        hint=f"Write views: [events] for it, or key: [...] over columns in its replica identity, or add one: "
-        f"ALTER TABLE {table} ADD PRIMARY KEY (...)",
-    )

@@ -84,7 +84,7 @@ def test_a_delete_is_followed_by_a_tombstone_in_the_state_topic_only(topics):
 
 
 def test_F23_a_changed_key_is_a_delete_with_tombstone_and_a_create(topics):
-    keys, _ = writer().write(event(Op.UPDATE, ["A", UNAVAILABLE], ["B", 5]), topics.send, 0)
+    keys = writer().write(event(Op.UPDATE, ["A", UNAVAILABLE], ["B", 5]), topics.send, 0).keys
     assert topics.of("shop.public.coupons") == [("A", "d"), ("A", None), ("B", "c")]
     assert len(keys) == 2
 
@@ -96,26 +96,25 @@ def test_an_update_under_the_same_key_stays_one_record(topics):
 
 def test_a_row_without_a_key_goes_to_one_fixed_partition_of_the_event_view(topics):
     only_events = {View.EVENTS: "shop.public.coupons.events"}
-    keys, _ = writer(only_events).write(event(Op.CREATE, after=["A", 5], shape=KEYLESS), topics.send, 0)
+    keys = writer(only_events).write(event(Op.CREATE, after=["A", 5], shape=KEYLESS), topics.send, 0).keys
     [record] = topics.records
     assert (record.key, record.partition, keys) == (None, 0, [])
 
 
 def test_invariant_5_a_state_record_that_lacks_a_value_is_told(topics):
-    _, lacking = writer().write(event(Op.UPDATE, None, ["A", UNAVAILABLE]), topics.send, 0)
-    assert lacking
+    assert writer().write(event(Op.UPDATE, None, ["A", UNAVAILABLE]), topics.send, 0).lacking
     assert topics.records[0].value["unavailable"] == ["percent"]
 
 
 def test_the_event_view_alone_needs_no_value_read_again(topics):
     only_events = {View.EVENTS: "shop.public.coupons.events"}
-    _, lacking = writer(only_events).write(event(Op.UPDATE, None, ["A", UNAVAILABLE]), topics.send, 0)
-    assert not lacking
+    assert not writer(only_events).write(event(Op.UPDATE, None, ["A", UNAVAILABLE]), topics.send, 0).lacking
 
 
 def test_a_dropped_change_still_names_the_keys_that_it_touched(topics):
-    keys, _ = writer(pipeline=Nothing()).write(event(Op.UPDATE, ["A", 4], ["B", 5]), topics.send, 0)
-    assert [orjson.loads(key)["payload"] for key in keys] == [{"code": "A"}, {"code": "B"}]
+    written = writer(pipeline=Nothing()).write(event(Op.UPDATE, ["A", 4], ["B", 5]), topics.send, 0)
+    assert not written.sent
+    assert [orjson.loads(key)["payload"] for key in written.keys] == [{"code": "A"}, {"code": "B"}]
     assert topics.records == []
 
 
@@ -123,27 +122,40 @@ def test_a_snapshot_row_is_not_sent_when_its_key_is_among_the_dropped(topics):
     target, row = writer(), plain_row(KEYED.schema, ["A", 5])
     key = target.bind(KEYED).encoder.key(row)
     read = ChangeEvent(Op.READ, KEYED, None, row.under(KEYED), (), 0)
-    assert target.read_row(read.after, read, topics.send, 0, {key}) is False
-    assert target.read_row(read.after, read, topics.send, 0, {b"other"}) is True
+    assert target.read_row(read.after, read, topics.send, 0, {key}) is None
+    assert target.read_row(read.after, read, topics.send, 0, {b"other"}) == key
     assert topics.of("shop.public.coupons") == [("A", "r")]
+
+
+def code_of(key):
+    return [orjson.loads(key)["payload"]["code"]]
 
 
 def test_F43_a_truncate_deletes_every_live_key_of_the_state_topic(topics):
     target = writer()
-    keys = {name: target.bind(KEYED).encoder.key(plain_row(KEYED.schema, [name, 1])) for name in "ABC"}
-    truncation = Truncation({TABLE: [keys["A"], keys["B"]]}, lambda _, key: [orjson.loads(key)["payload"]["code"]])
-    truncation.saw(TABLE, event(Op.DELETE, ["A", 1]), [keys["A"]])
-    truncation.saw(TABLE, event(Op.CREATE, None, ["C", 1]), [keys["C"]])
-    truncation.send(target, event(Op.TRUNCATE), topics.send, 0)
-    assert topics.of("shop.public.coupons") == [("B", "d"), ("B", None), ("C", "d"), ("C", None)]
+    keys = {name: target.bind(KEYED).encoder.key(plain_row(KEYED.schema, [name, 1])) for name in "AB"}
+    truncation = Truncation({TABLE: lambda: [keys["A"], keys["B"]]})
+    for change in (event(Op.DELETE, ["A", 1]), event(Op.CREATE, None, ["C", 1])):
+        truncation.saw(TABLE, target.write(change, topics.send, 0))
+    topics.records.clear()
+    truncation.send(target, event(Op.TRUNCATE), code_of, topics.send, 0)
+    assert topics.of("shop.public.coupons") == [("C", "d"), ("C", None), ("B", "d"), ("B", None)]
     assert topics.of("shop.public.coupons.events") == [(None, "t")]
 
 
 def test_a_second_truncate_in_one_batch_finds_nothing_left(topics):
     target = writer()
     key = target.bind(KEYED).encoder.key(plain_row(KEYED.schema, ["A", 1]))
-    truncation = Truncation({TABLE: [key]}, lambda _, key: [orjson.loads(key)["payload"]["code"]])
-    truncation.send(target, event(Op.TRUNCATE), topics.send, 0)
+    truncation = Truncation({TABLE: lambda: [key]})
+    truncation.send(target, event(Op.TRUNCATE), code_of, topics.send, 0)
     topics.records.clear()
-    truncation.send(target, event(Op.TRUNCATE), topics.send, 0)
+    truncation.send(target, event(Op.TRUNCATE), code_of, topics.send, 0)
+    assert topics.of("shop.public.coupons") == []
+
+
+def test_a_truncate_deletes_no_key_that_a_transform_kept_out_of_the_topic(topics):
+    target = writer(pipeline=Nothing())
+    truncation = Truncation({TABLE: tuple})
+    truncation.saw(TABLE, target.write(event(Op.CREATE, None, ["A", 1]), topics.send, 0))
+    truncation.send(target, event(Op.TRUNCATE), code_of, topics.send, 0)
     assert topics.of("shop.public.coupons") == []

@@ -1,0 +1,59 @@
+"""A table that was out of sight for a while is read anew, and what it lost meanwhile leaves topics and targets (N8)."""
+
+from connect.config.load import load_config
+from connect.runtime.maintenance import remove_source
+
+ROWS = "SELECT id, name FROM {} ORDER BY id"
+
+
+def two_tables(chain):
+    for table in ("orders", "people"):
+        chain.sql(f"CREATE TABLE {table} (id int PRIMARY KEY, name text)")
+        chain.sql(f"INSERT INTO {table} SELECT i, 'n' || i FROM generate_series(1, 50) i")
+    chain.tables.clear()
+    chain.tables.update({"public.orders": {}, "public.people": {}})
+    return chain.warehouse()
+
+
+def run_once(chain):
+    chain.start()
+    chain.streaming()
+    chain.caught_up()
+    chain.stop()
+
+
+def out_of_sight(chain):
+    chain.sql("UPDATE people SET name = 'meanwhile' WHERE id = 30")
+    chain.sql("DELETE FROM people WHERE id = 31")
+    chain.sql("INSERT INTO people VALUES (902, 'new')")
+
+
+def test_N8_a_table_left_out_and_named_again_is_read_anew_and_ends_equal(chain):
+    warehouse = two_tables(chain)
+    run_once(chain)
+    del chain.tables["public.people"]
+    run_once(chain)
+    out_of_sight(chain)
+    chain.tables["public.people"] = {}
+    run_once(chain)
+    assert chain.rows(warehouse, ROWS.format("people")) == chain.sql(ROWS.format("people"))
+    assert {key[0] for key in chain.folded("people")} == {key for key, _ in chain.sql(ROWS.format("people"))}
+
+
+def test_N8_a_source_that_was_removed_and_starts_anew_ends_equal(chain):
+    warehouse = two_tables(chain)
+    run_once(chain)
+    remove_source(load_config([chain.folder / "chain.yaml"]), "s")
+    out_of_sight(chain)
+    chain.sql("DELETE FROM orders")
+    run_once(chain)
+    for table in ("people", "orders"):
+        assert chain.rows(warehouse, ROWS.format(table)) == chain.sql(ROWS.format(table))
+
+
+def test_a_run_that_met_every_key_deletes_nothing(chain):
+    two_tables(chain)
+    run_once(chain)
+    remove_source(load_config([chain.folder / "chain.yaml"]), "s")
+    run_once(chain)
+    assert {op for op, *_ in chain.ops("people")} == {"r"}
