@@ -28,8 +28,8 @@ def remove(
     known(source, config.sources, "source")
     refuse_while_running(config.name)
     confirmed(
-        f"Drop the slot and publications of {source}, and forget its position? Its topics stay. If it is started again, "
-        "it reads every table anew, and keys that are gone from a table by then are deleted from its state topic.",
+        f"Drop the slot and publications of {source}, and forget its position? Its topics stay. If it is started "
+        "again, it reads every table anew, and keys that are gone from a table by then leave its state topic.",
         yes=yes,
     )
     done = remove_source(config, source)
