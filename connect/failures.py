@@ -60,6 +60,12 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost: only a look was asked for.",
         "connect plan FILE names the topics of a file.",
     ),
+    "transaction_timeout": Explanation(
+        "A Kafka transaction was open for longer than a minute, so the broker gave it up.",
+        "Nothing is lost and nothing is repeated: none of it was visible.",
+        "The connector goes on from its position by itself; if it happens again, look at what stops the machine or the "
+        "broker for so long.",
+    ),
     "worker_running": Explanation(
         "A command that changes a connector's state was given while its worker runs.",
         "Nothing is lost and nothing was changed.",
@@ -280,6 +286,13 @@ FAILURES: Final[dict[str, Explanation]] = {
         "A topic has another number of partitions than the file says, and keys would move between partitions.",
         "Nothing is lost: nothing was written to it.",
         "Write the topic's number under partitions:, or route the table to a new topic.",
+    ),
+    "truncate_unordered": Explanation(
+        "A sink met a TRUNCATE in a topic with several partitions, where nothing says which of the other partitions' "
+        "rows came before it and which after it.",
+        "Nothing is lost: what came before it is written, and the sink's position stands before it.",
+        "Read the table's state topic instead of its events, give the table partitions: 1, or leave the topic out with "
+        "exclude: of the sink.",
     ),
     "gap": Explanation(
         "What comes after the stored position is gone: a topic's records expired, or a source's log was removed, "

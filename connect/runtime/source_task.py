@@ -8,14 +8,17 @@ hear of that position.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import time
+import uuid
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.api.position import Resume
 from connect.api.tables import View
-from connect.errors import Failed
+from connect.errors import ConnectError, Failed, Fenced, Retriable
 from connect.failpoints import failpoint
 from connect.kafka.positions import PositionStore, live_keys
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS, TransactionalProducer
@@ -52,6 +55,8 @@ _IDLE_SECONDS: Final = 0.25
 _SPLIT_ROWS: Final = 500_000  # rule S4: above these a source transaction is split over Kafka transactions
 _SPLIT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 3_000
 _REPORT_SECONDS: Final = 0.5
+_OWNER: Final = "owner"  # the note with the name of the process that fenced last
+_OWNER_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +127,7 @@ class SourceTask:
         self._known: dict[str, Topic] = {}
         self._notes: dict[str, dict[str, Any]] = {}  # as stored
         self._pending: dict[str, dict[str, Any] | None] = {}  # to ride with the next position
+        self._owner = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
         self._boundary = True
         self._dirty = False
         self._rows_open = 0
@@ -140,7 +146,13 @@ class SourceTask:
         Raises:
             Retriable, Failed, Fenced: See ``connect.errors``.
         """
-        self._start()
+        try:
+            self._start()
+            self._loop()
+        except Fenced as error:
+            raise self._cause(error) from None
+
+    def _loop(self) -> None:
         assert self._source is not None  # noqa: S101 - _start built it
         while not self._job.stopping():
             batch = self._source.read(_BUSY_SECONDS if self._guest and self._guest.busy else _IDLE_SECONDS)
@@ -150,6 +162,21 @@ class SourceTask:
             if self._boundary:
                 self._snapshot_turn()
             self._tell(force=False)
+
+    def _cause(self, error: Fenced) -> Exception:
+        """Fenced by another owner, or by the broker, which gives up on a transaction that was open for too long?
+
+        Every owner writes its name before anything else. Where ours is the last one, nobody took over (F-3).
+        """
+        try:
+            _, notes = self._store.read(_OWNER_SECONDS)
+        except ConnectError:
+            return error
+        if notes.get(_OWNER, {}).get("id") != self._owner["id"]:
+            return error
+        message = f"{error.message}: nobody took over, the broker had given the transaction up"
+        hint = "It goes on from the stored position. If it lasts: is the machine, or the broker, out of breath?"
+        return Retriable(message, code="transaction_timeout", hint=hint)
 
     def _start(self) -> None:
         job = self._job
@@ -162,7 +189,7 @@ class SourceTask:
         stored, self._notes = self._store.read()
         context = job.context(options, self._say)
         source = self._source = job.build(context)
-        self._forget_left_out(tables, stored)
+        self._claim(tables, stored)
         resume = None if stored is None else Resume(source.position.from_json(stored), self._notes)
         pipeline = job.pipeline(tables)
         self._name_topics(tables, pipeline)
@@ -176,17 +203,20 @@ class SourceTask:
             self._commit()
         self._tell(force=True)
 
-    def _forget_left_out(self, tables: Mapping[TableId, Any], stored: dict[str, Any] | None) -> None:
-        """Notes of tables that are captured no more end before the source hears of it.
+    def _claim(self, tables: Mapping[TableId, Any], stored: dict[str, Any] | None) -> None:
+        """Write who owns the connector now, and end the notes of tables that are captured no more.
 
-        Named again later, such a table is read anew: what happened to it meanwhile is in no log of ours.
+        Such a table, named again later, is read anew: what happened to it meanwhile is in no log of ours. So its notes
+        end before the source hears that it is left out.
         """
         captured = {str(table) for table in tables}
         gone = [name for name, note in self._notes.items() if _table_of(name, note) not in {None, *captured}]
-        if stored is None or not gone:
+        notes: dict[str, dict[str, Any] | None] = {_OWNER: self._owner, **dict.fromkeys(gone)}
+        if stored is None:
+            self._pending.update(notes)
             return
         producer = self._transaction()
-        self._store.send(producer, stored, dict.fromkeys(gone))
+        self._store.send(producer, stored, notes)
         producer.commit()
         for name in gone:
             del self._notes[name]

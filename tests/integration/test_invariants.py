@@ -1,6 +1,7 @@
 """The invariants of a source's loop on a real broker: what a scripted source hears, and when readers see it."""
 
 import os
+import time
 import uuid
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +13,7 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connect.api import Lag, SourceBatch, TableInfo, TableOptions, View
-from connect.errors import Failed
+from connect.errors import Failed, Fenced, Retriable
 from connect.kafka.positions import PositionStore, read_to
 from connect.kafka.topics import Topics
 from connect.record import ChangeEvent, Op, plain_row, plain_shape
@@ -106,6 +107,7 @@ class World:
         self.admin = AdminClient(self.kafka)
         self.store = PositionStore(self.kafka, self.topics, self.group, "shop")
         self.stop, self.heard, self.looks, self.opened_with = False, [], [], None
+        self.script = Script
 
     def run(self, steps):
         self.stop = False
@@ -123,7 +125,7 @@ class World:
             kafka=self.kafka,
             discover=lambda: {TABLE: (TableInfo(schema=SCHEMA, identity=("id",), rows=0, bytes=0), options)},
             context=lambda tables, say: None,
-            build=lambda context: Script(steps, self),
+            build=lambda context: self.script(steps, self),
             wire=lambda notes: JsonFormat(),
             block=lambda source: SourceBlock(connector="postgresql", name=self.group, database="shop", fields=()),
             pipeline=lambda tables: SourcePipeline({}),
@@ -196,3 +198,35 @@ def test_invariant_9_readers_see_a_source_transaction_whole_or_not_at_all(world)
     world.run([batch(9, 1, 2, boundary=False), batch(10, 3)])
     seen_at_each_read = [len(rows) for rows in world.looks]
     assert seen_at_each_read == [0, 0, 3]
+
+
+def test_F3_a_transaction_that_the_broker_gave_up_is_no_other_owner(world, monkeypatch):
+    """Rule F-3 is about other owners; nobody took over here, so the connector goes on by itself."""
+    monkeypatch.setattr("connect.runtime.source_task.TRANSACTION_TIMEOUT_MS", 2_000)
+
+    class Slow(Script):
+        def read(self, timeout):
+            if not self.steps[1:]:
+                time.sleep(15)  # the broker looks for transactions out of time every ten seconds
+            return super().read(timeout)
+
+    world.script = Slow
+    with pytest.raises(Retriable) as raised:
+        world.run([batch(9, 1, boundary=False), batch(10, 2)])
+    assert raised.value.code == "transaction_timeout"
+    world.script = Script
+    world.run([batch(10, 1, 2)])
+    assert [row["id"] for row in world.visible()] == [1, 2]
+
+
+def test_F3_a_source_whose_owner_changed_is_fenced(world):
+    class Overtaken(Script):
+        def read(self, timeout):
+            other = World(world.kafka["bootstrap.servers"])
+            other.group, other.topic, other.store = world.group, world.topic, world.store
+            other.run([])
+            return super().read(timeout)
+
+    world.script = Overtaken
+    with pytest.raises(Fenced):
+        world.run([batch(10, 1)])
