@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from connect.api import Failure, WriteResult
@@ -92,10 +94,8 @@ class Session:
                 return _result(total, self._incomplete)
             if emptied and not self._progress.holds(emptied[1]):
                 total.add(self._empty(emptied[1]))
-                self._reached(batch[: emptied[0] + 1])
-        moved = [self._progress.advance(p.topic, p.partition, offset) for p, offset in next_offsets.items()]
-        if any(moved):
-            self._save()
+                self._advance({(r.topic, r.partition): r.offset + 1 for r in batch[: emptied[0] + 1]})
+        self._advance({(p.topic, p.partition): offset for p, offset in next_offsets.items()})
         if self._planner.left_gaps or self._incomplete:
             self._count_incomplete()
         return _result(total, self._incomplete)
@@ -108,10 +108,13 @@ class Session:
     def _save(self) -> None:
         self._store.store(self._progress)
 
-    def _reached(self, records: Sequence[SinkRecord]) -> None:
-        for record in records:
-            self._progress.advance(record.topic, record.partition, record.offset + 1)
-        self._save()
+    def _advance(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
+        """Store the position, then believe in it: what a store refused is not held the next time (invariant 2)."""
+        ahead = replace(self._progress, topics=deepcopy(self._progress.topics))
+        moved = [ahead.advance(topic, partition, offset) for (topic, partition), offset in next_offsets.items()]
+        if any(moved):
+            self._store.store(ahead)
+            self._progress.topics = ahead.topics
 
     def _empty(self, record: SinkRecord) -> Outcome:
         alias = self._targets.alias(record.topic)

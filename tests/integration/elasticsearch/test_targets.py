@@ -301,3 +301,16 @@ def test_doctor_names_a_block_and_what_lifts_it(world):
 
 def test_doctor_says_that_nobody_listens(world):
     assert findings(world, url="http://127.0.0.1:1")["target_unreachable"].severity is Severity.PROBLEM
+
+
+def test_F112_a_fenced_owner_is_fenced_again_by_the_same_batch(world):
+    old = world.sink()
+    batch = [world.row(0, 1, "a")]
+    new = world.sink()
+    for _ in range(2):
+        with pytest.raises(Fenced):
+            world.write(old, *batch)
+
+    assert world.stored == {"0": 0}
+    world.write(new, *batch)
+    assert world.stored == {"0": 1}
