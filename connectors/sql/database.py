@@ -91,6 +91,10 @@ class Database(Protocol):
         """Add rows to a quoted table the fastest way that there is; columns are not quoted yet."""
         ...
 
+    def clear(self, table: str) -> None:
+        """Delete every row of a quoted table, however long it takes; inside a transaction."""
+        ...
+
     def mark(self, number: int) -> str:
         """The placeholder of a parameter, from 1."""
         ...

@@ -50,7 +50,7 @@ class Rows:
 
     def _table(self, topic: str, target: Target, changes: TableChanges) -> None:
         if changes.cleared:
-            self._db.run(f"DELETE FROM {self._db.place(target.table.name)}")
+            self._db.clear(self._db.place(target.table.name))
             if self.incomplete:
                 self._ledger.drop_incomplete(topic, None)
         removed: list[Key] = []

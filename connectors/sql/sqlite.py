@@ -102,6 +102,10 @@ class SqliteDatabase:
         with _errors():
             self._connection.executemany(f"INSERT INTO {table} ({quoted(columns)}) VALUES ({marks})", rows)
 
+    def clear(self, table: str) -> None:
+        """See ``Database``."""
+        self.run(f"DELETE FROM {table}")
+
     def mark(self, number: int) -> str:
         """See ``Database``."""
         return f"?{number}"

@@ -18,6 +18,7 @@ from connect.errors import ConnectError, Failed, Fenced, Retriable
 from connect.record import Op, SinkRecord, plain_row
 from connect.schema.model import Field, Kind, TableId, TableSchema, Type
 from connectors.sql import PLUGIN, SqlConfig, SqlTarget
+from connectors.sql import postgres as postgres_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,16 @@ class Target:
         after = plain_row(TableSchema(TABLE, self.columns, ("id",)), values)
         self.offset += 1
         return SinkRecord(self.partition.topic, 0, self.offset - 1, 0, Op.UPDATE, key, None, after, TABLE)
+
+    def truncate(self) -> SinkRecord:
+        self.offset += 1
+        return SinkRecord(self.partition.topic, 0, self.offset - 1, 0, Op.TRUNCATE, None, None, None, TABLE)
+
+    def slow(self, what: str) -> None:
+        """Every statement of this kind on the table takes longer than a sink of ``impatient`` waits."""
+        body = "'BEGIN PERFORM pg_sleep(2); RETURN NULL; END'"
+        self.sql.execute(f"CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS {body}")
+        self.sql.execute(f"CREATE TRIGGER slow BEFORE {what} ON orders EXECUTE FUNCTION slow()")
 
     def write(self, sink: SqlSink, *records: SinkRecord) -> WriteResult:
         return sink.write(records, {self.partition: records[-1].offset + 1}, frozenset())
@@ -259,3 +270,31 @@ def test_rebuild_drops_the_tables_and_the_next_start_is_at_0(target: Target) -> 
     done = list(PLUGIN.rebuild(SqlConfig(url=target.url, schema=target.schema), context))
     assert done == ["Dropped table orders of topic shop.public.orders.", "Forgot 1 stored positions."]
     assert target.sink().open([target.partition]) == {target.partition: 0}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sinks whose statements may take a second."""
+    options = postgres_target._SETTINGS["options"]
+    assert "statement_timeout=2min" in options
+    monkeypatch.setitem(postgres_target._SETTINGS, "options", options.replace("timeout=2min", "timeout=1s"))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_truncate_takes_as_long_as_it_takes(target: Target) -> None:
+    sink = target.open()
+    target.write(sink, target.put(1, "a"))
+    target.slow("DELETE")
+    target.write(sink, target.truncate(), target.put(2, "b"))
+    assert target.rows() == [(2, "b")]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_follows_a_truncate_is_bounded_again(target: Target) -> None:
+    sink = target.open()
+    target.write(sink, target.put(1, "a"))
+    target.slow("INSERT")
+    with pytest.raises(Retriable) as caught:
+        target.write(sink, target.truncate(), target.put(2, "b"))
+    assert caught.value.code == "target_conflict"
+    assert target.rows() == [(1, "a")]
