@@ -10,6 +10,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def progress(rows: int, total: int | None) -> str:
+    """``25,000 of 100,000``; a total of 0 or below the rows is a guess of a table never analysed, so none."""
+    return f"{count(rows)} of {count(total)}" if total and total >= rows else count(rows)
+
+
 def size(value: int) -> str:
     """``512 B``, ``4.1 kB``, ``16.8 MB``: powers of 1,000, as disks are sold."""
     amount, unit = float(value), 0

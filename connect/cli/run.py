@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from connect.config.keys import WorkerConfig
     from connect.config.models import Config
+    from connect.runtime.report import TableReport
 
 PROGRESS_SECONDS: Final = 5.0
 WAIT_SECONDS: Final = 30.0  # "… open for 7 s" is another message each second: a night of waiting is no book
@@ -276,14 +277,25 @@ def progress(status: ConnectorStatus) -> str:
     tables = status.report.tables.values()
     if status.state not in {State.SNAPSHOTTING, State.BOOTSTRAPPING} or not tables:
         return ""
-    done = sum(table.phase in {"streaming", "live"} for table in tables)
-    rows, totals = sum(table.rows for table in tables), [table.total for table in tables]
-    known = None if None in totals else max(rows, sum(total or 0 for total in totals))
+    done = sum(map(_done, tables))
+    totals = [_total(table) for table in tables]
+    known = None if None in totals else sum(total or 0 for total in totals)
     waits = [table.eta_seconds for table in tables if table.eta_seconds is not None]
     what = "tables" if status.connector.kind == "source" else "topics"
     parts = [
         f"{done} of {len(tables)} {what}",
-        f"{figures.count(rows)} of {figures.count(known)} rows" if known else f"{figures.count(rows)} rows",
+        f"{figures.progress(sum(table.rows for table in tables), known)} rows",
         f"{figures.count(sum(table.per_second for table in tables))} rows/s",
     ]
     return ", ".join([*parts, f"{figures.span(max(waits))} left"] if waits else parts)
+
+
+def _done(table: TableReport) -> bool:
+    return table.phase in {"streaming", "live"}
+
+
+def _total(table: TableReport) -> int | None:
+    """How many rows there are; None where the statistics know nothing of a table that is not through yet."""
+    if _done(table):
+        return table.rows
+    return table.total if table.total and table.total >= table.rows else None

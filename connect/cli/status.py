@@ -156,13 +156,12 @@ def _connector_cells(name: str, connector: dict[str, Any]) -> list[str]:
 
 
 def _table_cells(name: str, one: dict[str, Any]) -> list[str]:
-    rows = figures.count(one["rows"])
     left = one["eta_seconds"]
     return [
         "",
         escape(name),
         one["phase"],
-        f"{rows} of {figures.count(one['total'])}" if one["total"] is not None else rows,
+        figures.progress(one["rows"], one["total"]),
         figures.count(one["changes"]),
         figures.count(one["per_second"]),
         "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connect.cli.figures import count, size, span
+from connect.cli.figures import count, progress, size, span
 
 
 def test_counts_have_separators() -> None:
@@ -33,3 +33,12 @@ def test_sizes_have_a_unit(value: int, shown: str) -> None:
 )
 def test_spans_have_two_units_at_most(seconds: float, shown: str) -> None:
     assert span(seconds) == shown
+
+
+@pytest.mark.parametrize("total", [None, 0, 24_999])
+def test_an_estimate_that_cannot_be_right_is_left_out(total: int | None) -> None:
+    assert progress(25_000, total) == "25,000"
+
+
+def test_progress_has_its_total() -> None:
+    assert progress(25_000, 100_000) == "25,000 of 100,000"

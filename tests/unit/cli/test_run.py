@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+
+import pytest
 
 from connect.cli import run
 from connect.cli.run import JsonPrinter, Novelty, TextPrinter, listen_settings, progress
@@ -11,10 +12,6 @@ from connect.config.fields import Secret
 from connect.config.keys import ServerTls, WorkerConfig
 from connect.runtime.report import State, TableReport, TaskReport
 from connect.runtime.states import Connector, ConnectorStatus, History
-
-if TYPE_CHECKING:
-    import pytest
-
 
 SHOP = Connector("shop", "source", "postgres")
 
@@ -35,13 +32,22 @@ SNAPSHOT = TaskReport(
 
 
 def test_progress_says_how_far_and_how_long() -> None:
-    assert progress(status(SNAPSHOT)) == "1 of 2 tables, 1,200 of 5,150 rows, 100 rows/s, 40 s left"
+    assert progress(status(SNAPSHOT)) == "1 of 2 tables, 1,200 of 5,200 rows, 100 rows/s, 40 s left"
 
 
 def test_progress_leaves_out_what_is_unknown() -> None:
     report = TaskReport(state=State.SNAPSHOTTING, tables={"public.orders": TableReport(rows=7)})
 
     assert progress(status(report)) == "0 of 1 tables, 7 rows, 0 rows/s"
+
+
+@pytest.mark.parametrize("total", [0, 24_999])
+def test_progress_of_a_table_never_analysed_has_no_total(total: int) -> None:
+    tables = {"public.orders": TableReport(phase="snapshot", rows=25_000, total=total)}
+
+    assert (
+        progress(status(TaskReport(state=State.SNAPSHOTTING, tables=tables))) == "0 of 1 tables, 25,000 rows, 0 rows/s"
+    )
 
 
 def test_a_state_is_told_once() -> None:
