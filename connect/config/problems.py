@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from connect.config.document import DataPath
 
 _SHORTEST_SECRET: Final = 4
+# By the first word of pydantic's error type: int_parsing, int_from_float, bool_type.
+_FIXES: Final = {"int": "write a whole number", "float": "write a number", "bool": "write true or false"}
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -122,7 +124,7 @@ def _words(detail: ErrorDetails, model: type[BaseModel], place: DataPath, also: 
         return f"unknown key {dotted(place)}", nearest(str(location[-1]), known)
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     message = message.partition(", unable to parse")[0].replace(" after validation, not 0", "")
-    return f"{dotted(place)}: {message}", ""
+    return f"{dotted(place)}: {message}", _FIXES.get(detail["type"].partition("_")[0], "")
 
 
 def _in_data(location: tuple[int | str, ...], data: Any) -> DataPath:

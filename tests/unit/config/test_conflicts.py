@@ -1,5 +1,7 @@
 """What two entries of a file would fight over is refused when it is loaded (F180)."""
 
+import re
+
 
 def sources(*entries: str) -> str:
     return "sources:\n" + "".join(f"  s{i}: {{plugin: database, tables: [a.b], {e}}}\n" for i, e in enumerate(entries))
@@ -12,8 +14,8 @@ def sinks(*entries: str) -> str:
 def test_F180_two_sources_with_one_slot_on_one_server(problems):
     found = problems(sources("url: 'p://u@h:1/d', slot: x", "url: 'p://v@h:1/d', slot: x"))
 
-    assert (found[0].where, found[0].message[:24]) == ("5", "s1 and s0 (at /tmp/pytes"[:24])
-    assert "have one slot: x" in found[0].message
+    assert found[0].where == "5"
+    assert re.fullmatch(r"s1 and s0 \(at .*file\.yaml:4\) have one slot: x.*", found[0].message)
 
 
 def test_F180_one_slots_name_on_two_servers_is_no_conflict(load):

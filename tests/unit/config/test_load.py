@@ -183,6 +183,7 @@ def test_a_wrong_type_names_the_key(problems):
     found = problems("sources: {a: {plugin: database, url: u, tables: [a.b], port: x}}\n")
 
     assert (found[0].where, found[0].message) == ("3", "sources.a.port: must be a valid integer")
+    assert found[0].fix == "write a whole number"
 
 
 @pytest.mark.parametrize("written", ["NO", "0777", "1e3", "12:30:45", "2024-01-01", "012345", "1.10", "5"])
