@@ -205,11 +205,6 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Leave the column out with columns:, mask it, or choose the option that the message names.",
     ),
     # Tables and keys
-    "no_key": Explanation(
-        "The table has no primary key, and a state topic needs one to keep the latest row of each key.",
-        _NOT_STARTED,
-        "Write views: [events] for the table, or key: [columns], or add a primary key.",
-    ),
     "key_missing": Explanation(
         "A record came without a value for a column of its key.",
         _WAITS,
