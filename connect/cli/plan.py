@@ -86,3 +86,5 @@ def _sink(sink: PlannedSink) -> Iterator[Text]:
     for topic, target in sink.targets.items():
         words = ", ".join(f"{name} {escape(str(value))}" for name, value in target.items())
         yield Text(f"  {escape(topic)} → {words}")
+    for note in sink.notes:
+        yield Text(f"  note: {escape(note)}", "yellow")

@@ -31,29 +31,38 @@ class TargetOptions:
     origin: Mapping[str, str]
 
 
-def resolve_topics(sink: SinkConfig, topics: Sequence[str], *, all_there: bool = True) -> dict[str, TargetOptions]:
+def resolve_topics(
+    sink: SinkConfig, topics: Sequence[str], *, all_there: bool = True, untold: Sequence[str] = ()
+) -> dict[str, TargetOptions]:
     """The topics that a sink reads, of those given.
 
     Args:
         sink: The sink.
         topics: Names of topics that exist, or that the file's sources will make. Internal ones are passed over.
         all_there: False when more topics may come: then a pattern that matches nothing yet is no error.
+        untold: How names begin of which more may come: a pattern that begins so may match nothing yet.
 
     Raises:
         ConfigError: A pattern matches nothing, or two patterns set one option differently for one topic.
     """
     named = [topic for topic in topics if not topic.startswith("_")]
-    problems: list[Problem] = unmatched(sink.topics, sink.exclude, named, "topic") if all_there else []
+    problems: list[Problem] = _unmatched(sink, named, tuple(untold)) if all_there else []
     found: dict[str, TargetOptions] = {}
     for topic in named:
         chosen = choose(topic, sink.topics, sink.exclude, sink.defaults, problems)
         if chosen:
             found[topic] = _target(sink, chosen)
-    if all_there:
+    if all_there and not untold:
         problems += unused_transforms(sink.transforms, list(found), "topic")
     if problems:
         raise ConfigError(by_place(problems))
     return found
+
+
+def _unmatched(sink: SinkConfig, names: Sequence[str], untold: tuple[str, ...]) -> list[Problem]:
+    entries = [entry for entry in sink.topics if not (entry.pattern and entry.pattern.text.startswith(untold))]
+    exclude = [pattern for pattern in sink.exclude if not pattern.text.startswith(untold)]
+    return unmatched(entries, exclude, names, "topic")
 
 
 def _target(sink: SinkConfig, chosen: Chosen) -> TargetOptions:

@@ -177,6 +177,31 @@ def test_plan_shows_targets(connect, write, group, tmp_path):
     assert found["targets"] == {f"{group}-s.public.orders": {"table": "orders"}}
 
 
+def test_plan_says_that_a_truncate_of_several_partitions_stops_its_sink(connect, write, group, tmp_path):
+    sink = f"sinks:\n  w: {{plugin: sql, url: 'sqlite:///{tmp_path}/w.db', topics: ['{group}-s.*.*.events']}}\n"
+    tables = "{public.orders: {views: [events], partitions: 3}, public.customers: {views: [events]}}"
+    (found,) = planned(connect, write(f"    tables: {tables}", sink))["sinks"]
+
+    (note,) = found["notes"]
+    assert note.startswith(f"{group}-s.public.orders.events has several partitions")
+
+
+def test_plan_lists_every_topic_of_the_workers_own(connect, write, group, tmp_path):
+    sink = f"{{plugin: sql, url: 'sqlite:///{tmp_path}/w.db', topics: ['{group}-s.*.*'], on_error: dead_letter}}"
+    made = planned(connect, write("    tables: [public.orders]", f"sinks: {{w: {sink}}}"))
+
+    assert made["internal"] == [f"{group}.{group}-s.positions", f"{group}.w.bootstrap", f"{group}.w.dead"]
+
+
+def test_plan_blames_a_misspelt_table_once(connect, write, group, tmp_path):
+    sink = f"sinks: {{w: {{plugin: sql, url: 'sqlite:///{tmp_path}/w.db', topics: ['{group}-s.*.*']}}}}"
+    code, _, err = connect("plan", write("    tables: [public.ordesr]", sink))
+
+    assert code == 2
+    assert "no table matches 'public.ordesr'" in err
+    assert "no topic matches" not in err
+
+
 def test_plan_refuses_two_tables_that_meet_in_one_topic(connect, write):
     source = '    tables: ["*.orders"]\n    transforms: [{route: {to: "all.{table}"}}]'
     code, _, err = connect("plan", write(source))

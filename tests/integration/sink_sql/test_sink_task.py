@@ -139,3 +139,26 @@ def test_a_record_that_the_reader_refuses_stops_the_sink_behind_what_comes_befor
         world.run()
     assert caught.value.code == "poisoned_record"
     assert world.position() == 1
+
+
+def test_F89_a_truncate_among_several_partitions_stops_the_sink_before_it(world: World) -> None:
+    world.make_topic(partitions=2, cleanup_policy="delete")
+    world.put((1, "a", "x"))
+    world.put((2, "b", "y"), partition=1)
+    world.run()
+    world.put((3, "c", "z"))
+    world.send(world.record("t"), world.record("u", 4, "d", None))
+    with pytest.raises(Failed, match=r"orders\[0\]@2 is a TRUNCATE, and its topic has 2 partitions") as caught:
+        world.run()
+    assert caught.value.code == "truncate_unordered"
+    assert [row[0] for row in world.rows()] == [1, 2, 3]
+    assert world.position() == 2
+
+
+def test_a_truncate_of_one_partition_empties_the_table(world: World) -> None:
+    world.make_topic(cleanup_policy="delete")
+    world.put((1, "a", "x"))
+    world.send(world.record("t"))
+    world.put((2, "b", "y"))
+    world.run()
+    assert world.rows() == [(2, "b", "y")]

@@ -56,3 +56,14 @@ def test_a_transform_for_a_topic_that_is_not_read_is_refused(sink):
 
     with pytest.raises(ConfigError, match="no captured topic matches"):
         resolve_topics(sink(keys), ["a.b.c"])
+
+
+def test_what_a_faulty_source_may_still_make_is_not_missed(sink):
+    keys = 'topics: ["shop.*.*", a.b.c], exclude: [shop.x.y], transforms: [{drop: {topics: [shop.x.z], fields: [q]}}]'
+
+    assert list(resolve_topics(sink(keys), ["a.b.c"], untold=["shop."])) == ["a.b.c"]
+
+
+def test_beside_a_faulty_source_other_patterns_are_checked(sink):
+    with pytest.raises(ConfigError, match=r"no topic matches 'a\.b\.x'"):
+        resolve_topics(sink("topics: [a.b.x]"), ["a.b.c"], untold=["shop."])
