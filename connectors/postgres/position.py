@@ -83,6 +83,7 @@ class PostgresPosition:
 
     def is_after(self, other: Self) -> bool:
         """Whether this position lies strictly after the other on the same branch of history."""
+        # Invariant 3: a total order, rows of a split transaction included, by which a position only moves on.
         return (self.lsn, self.ordinal) > (other.lsn, other.ordinal)
 
     def at(self, lsn: int) -> Self:

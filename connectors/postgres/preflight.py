@@ -9,7 +9,7 @@ import psycopg
 
 from connect.api import Finding, Severity
 from connect.errors import ConnectError
-from connectors.postgres.catalog import tables_by_name
+from connectors.postgres.catalog import read_types, tables_by_name
 from connectors.postgres.config import inserts_publication, publication_name, slot_name
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import translate
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from connect.schema.model import TableId
     from connectors.postgres.catalog import CatalogTable
     from connectors.postgres.config import PostgresConfig
+    from connectors.postgres.types import TypeCatalog
 
 _OK: Final = Severity.OK
 _WARNING: Final = Severity.WARNING
@@ -47,8 +48,9 @@ def preflight(config: PostgresConfig, context: SourceContext) -> Iterator[Findin
             yield from _role(connection)
             yield from _slot(connection, slot_name(config, context.group, context.connector))
             tables = tables_by_name(connection, context.tables)
+            types = read_types(connection)
             for table, options in context.tables.items():
-                yield from _table(connection, table, tables.get(table), options)
+                yield from _table(connection, table, tables.get(table), options, types)
             yield from _publication(connection, config, context, tables)
     except psycopg.Error as error:
         yield _finding(translate(error, f"{context.connector}: doctor"))
@@ -151,7 +153,7 @@ def _slot(connection: Connection, name: str) -> Iterator[Finding]:
 
 
 def _table(
-    connection: Connection, table: TableId, info: CatalogTable | None, options: TableOptions
+    connection: Connection, table: TableId, info: CatalogTable | None, options: TableOptions, types: TypeCatalog
 ) -> Iterator[Finding]:
     check = str(table)
     if info is None:
@@ -160,7 +162,7 @@ def _table(
     findings = [
         *_rights(connection, table),
         *_columns(table, info, options),
-        *_identity(table, info, options),
+        *_identity(table, info, options, types),
         *_row_security(connection, table, info),
     ]
     yield from findings or [Finding(check, _OK, "it can be read, and its changes are in the log")]
@@ -193,7 +195,7 @@ def _columns(table: TableId, info: CatalogTable, options: TableOptions) -> Itera
             yield Finding(str(table), _PROBLEM, f"it has no column {name!r}", "mend the file")
 
 
-def _identity(table: TableId, info: CatalogTable, options: TableOptions) -> Iterator[Finding]:
+def _identity(table: TableId, info: CatalogTable, options: TableOptions, types: TypeCatalog) -> Iterator[Finding]:
     if options.key and set(options.key) <= {column.name for column in info.columns}:
         try:
             catalog_key(info, [column.name for column in info.columns], options.key)
@@ -208,19 +210,13 @@ def _identity(table: TableId, info: CatalogTable, options: TableOptions) -> Iter
         )
     elif info.identity_columns is not None:
         known = TypeOptions()
-        wide = [c.name for c in info.columns if _toastable(c.type_oid, c.typmod, known)]
+        wide = [c.name for c in info.columns if codec(c.type_oid, c.typmod, types, known).toastable]
         if wide:
             message = (
                 f"long values of {', '.join(wide[:5])} are left out of UPDATEs that do not change them; "
                 "Connect reads such rows again"
             )
             yield Finding(str(table), _OK, message)
-
-
-def _toastable(type_oid: int, typmod: int, options: TypeOptions) -> bool:
-    from connectors.postgres.types import TypeCatalog  # noqa: PLC0415 - only this check needs the built-in types
-
-    return codec(type_oid, typmod, TypeCatalog(), options).toastable
 
 
 def _row_security(connection: Connection, table: TableId, info: CatalogTable) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from connectors.postgres.relations import quoted
 from connectors.postgres.server import row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from connectors.postgres.catalog import CatalogTable
 
@@ -30,28 +30,67 @@ class Published(NamedTuple):
 
 
 def ensure_publications(
-    connection: psycopg.Connection[Any], main: str, inserts: str, tables: Mapping[TableId, CatalogTable], connector: str
+    connection: psycopg.Connection[Any],
+    main: str,
+    inserts: str,
+    tables: Mapping[TableId, CatalogTable],
+    connector: str,
+    before: Collection[str] | None,
 ) -> list[str]:
     """Create our publications, or bring their tables up to the file's; returns the names to subscribe to.
 
     Tables whose UPDATE and DELETE the log could not identify go into ``inserts``, which publishes neither: in the main
     publication the application's own UPDATE would fail (F21).
+
+    Args:
+        connection: To the server.
+        main: Name of the main publication.
+        inserts: Name of the other one.
+        tables: The captured tables.
+        connector: Whose they are.
+        before: Those that an earlier start subscribed to. None at the first start, before there is a slot: it makes
+            both, empty or not, since one made later is younger than the position and cannot be named (F20).
+
+    Raises:
+        Failed: ``publication_missing`` with nothing changed, ``permission``.
     """
-    names = []
-    for name, can_change in ((main, True), (inserts, False)):
-        wanted = [table for table, info in tables.items() if info.can_change is can_change]
-        exists = publication_exists(connection, name)
-        if not wanted and not exists and not (can_change and not tables):
-            continue
+    wanted: dict[str, list[TableId]] = {main: [], inserts: []}
+    for table, info in tables.items():
+        wanted[main if info.can_change else inserts].append(table)
+    present = [name for name in wanted if publication_exists(connection, name)]
+    for name, its_tables in wanted.items():
+        if before is not None and name not in present and (name in before or its_tables or not present):
+            raise _gone(name, connector) if name in before else _younger(name, its_tables, connector)
+    for name in wanted if before is None else present:
+        actions = _ACTIONS[name == main]
         try:
-            if exists:
-                _alter_publication(connection, name, wanted)
+            if name in present:
+                _alter_publication(connection, name, wanted[name])
             else:
-                _create_publication(connection, name, wanted, _ACTIONS[can_change])
+                _create_publication(connection, name, wanted[name], actions)
         except psycopg.Error as error:
-            raise _not_ours(error, name, wanted, _ACTIONS[can_change], connector) from None
-        names.append(name)
-    return names
+            raise _not_ours(error, name, wanted[name], actions, connector) from None
+    return list(wanted) if before is None else present
+
+
+def _gone(name: str, connector: str) -> Failed:
+    return Failed(
+        "publication_missing",
+        f"{connector}: the publication {name} was dropped, and the log since then cannot be read through it",
+        hint="`connect remove SOURCE` and start anew: the tables are read again.",
+    )
+
+
+def _younger(name: str, tables: list[TableId], connector: str) -> Failed:
+    """Made now, it would not exist at the stored position, and nothing could be streamed from there any more."""
+    anew = "`connect remove SOURCE` and start anew: the tables are read again."
+    return Failed(
+        "publication_missing",
+        f"{connector}: there is no publication {name}"
+        + (f", which {tables[0]} needs" if tables else "")
+        + ", and one made now would be younger than the stored position",
+        hint=f"Take {tables[0]} out of the file again. If it was captured before: {anew}" if tables else anew,
+    )
 
 
 def publication_exists(connection: psycopg.Connection[Any], name: str) -> bool:

@@ -89,7 +89,7 @@ class Bursts:
 
 
 class Replication:
-    """A walsender connection. ``start`` gives the socket to a thread; before that, the caller uses it."""
+    """A walsender connection. ``run`` gives the socket to a thread; before that, the caller uses it."""
 
     def __init__(self, config: PostgresConfig, connector: str) -> None:
         self._connector = connector
@@ -122,7 +122,7 @@ class Replication:
             raise translate(error, f"{self._connector}: {command}") from None
 
     def start(self, slot: str, publications: Sequence[str], start: int, wal_end: int, *, streaming: bool) -> None:
-        """START_REPLICATION from ``start`` and hand the socket to the thread.
+        """START_REPLICATION from ``start``: the slot is ours, and nothing is confirmed before ``run``.
 
         Raises:
             Retriable: ``slot_busy`` while another client reads the slot (F19).
@@ -137,6 +137,9 @@ class Replication:
             error = psycopg.errors.error_from_result(result)
             raise translate(error, f"{self._connector}: START_REPLICATION of slot {slot}", stream=True) from None
         self._connection.pgconn.nonblocking = 1
+
+    def run(self) -> None:
+        """Hand the socket of the started stream to the thread."""
         self._thread = threading.Thread(target=self._run, name=f"replication {self._connector}", daemon=True)
         self._thread.start()
 

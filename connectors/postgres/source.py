@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 10_000
 MAX_BYTES: Final = 8 * 2**20
 TABLES_NOTE: Final = "postgres:tables"  # the note of the captured tables' OIDs
+PUBLICATIONS_NOTE: Final = "postgres:publications"  # the note of those that the position was streamed from
 _RETAINED_SECONDS: Final = 5.0
 _TEXT: Final = Type(Kind.STRING)
 _INT64: Final = Type(Kind.INT64)
@@ -105,9 +106,9 @@ class PostgresSource:
         if resume is not None:
             stored = self._stored(resume.position)
             check_branch(identity, stored, replication.timeline_history)
-            check_slot(read_slot(side, self._slot), self._slot, stored, self.database)
+            self._check_slot(stored)
         self._remember(tables, resume.notes if resume is not None else {})
-        self._publications = self._ensure_publications(tables)
+        self._publications = self._ensure_publications(tables, resume)
         position = self._continued(stored, identity) if resume is not None else self._first(identity)
         self._start(replication, identity, position, tables)
         return position
@@ -149,14 +150,24 @@ class PostgresSource:
             )
         self._notes = {} if now == before else {TABLES_NOTE: now}
 
-    def _ensure_publications(self, tables: Mapping[TableId, CatalogTable]) -> list[str]:
+    def _check_slot(self, position: PostgresPosition) -> None:
+        check_slot(read_slot(self._connection, self._slot), self._slot, position, self.database)
+
+    def _ensure_publications(self, tables: Mapping[TableId, CatalogTable], resume: Resume | None) -> list[str]:
         # Before the slot: a slot cannot pass a point of the log where its publication did not exist (F20).
-        ensure = ensure_publications if self._config.publication.manage else check_publications
-        return ensure(self._connection, self._main, inserts_publication(self._main), tables, self._context.connector)
+        side, connector, inserts = self._connection, self._context.connector, inserts_publication(self._main)
+        if not self._config.publication.manage:
+            return check_publications(side, self._main, inserts, tables, connector)
+        before = resume.notes.get(PUBLICATIONS_NOTE, {}).get("names", []) if resume is not None else None
+        names = ensure_publications(side, self._main, inserts, tables, connector, before)
+        if names != before:
+            self._notes[PUBLICATIONS_NOTE] = {"names": names}
+        return names
 
     def _first(self, identity: Identity) -> PostgresPosition:
         """A slot at the head of the log; one of our name without a stored position is from a start that broke off."""
-        slot = read_slot(self._connection, self._slot)
+        wait_until_free(self._connection, self._slot, self._context.say, self._context.stopping)
+        slot = read_slot(self._connection, self._slot)  # nobody moves it now
         if slot is not None:
             check_usable(slot, self.database)
             return PostgresPosition(identity.system_id, identity.timeline, slot.confirmed_lsn)
@@ -178,22 +189,25 @@ class PostgresSource:
         spool = TransactionSpool(context.spool, config.spool.memory, config.spool.max)
         self._resources.callback(spool.close)
         self._assembler = Assembler(relations, spool, position, self._prefix)
+        self._take_slot(replication, position, identity.wal_end)
+        replication.run()
+        self._replication = replication
+        self._told, self._told_at = position, time.monotonic()
+
+    def _take_slot(self, replication: Replication, position: PostgresPosition, wal_end: int) -> None:
+        """START_REPLICATION once nobody reads the slot, and see that whoever read it before left us what is ours."""
+        context, streaming = self._context, self._config.streaming == "on"
         while True:
-            wait_until_free(side, self._slot, context.say, context.stopping)
+            wait_until_free(self._connection, self._slot, context.say, context.stopping)
+            self._check_slot(position)
             try:
-                replication.start(
-                    self._slot,
-                    self._publications,
-                    position.lsn,
-                    identity.wal_end,
-                    streaming=config.streaming == "on",
-                )
+                replication.start(self._slot, self._publications, position.lsn, wal_end, streaming=streaming)
                 break
             except Retriable as error:
                 if error.code != "slot_busy":
                     raise
-        self._replication = replication
-        self._told, self._told_at = position, time.monotonic()
+        # Invariant 1: from a slot confirmed further, the server silently starts there; ours now, it stays as it is.
+        self._check_slot(position)
 
     # Streaming.
 

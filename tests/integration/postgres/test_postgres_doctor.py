@@ -118,3 +118,9 @@ def test_discover_describes_tables_as_the_stream_will(world):
     reader = world.open("public.t")
     world.sql("INSERT INTO t (id, v) VALUES (1, 'x')")
     assert reader.read(1)[0].shape.schema == found["t"].schema
+
+
+def test_F22_only_columns_whose_values_can_be_long_are_named(world):
+    world.sql("CREATE TYPE mood AS ENUM ('sad', 'ok')", "CREATE TABLE t (id int PRIMARY KEY, m mood, v text)")
+    told = [f.message for f in findings(world, "public.t") if f.check == "public.t"]
+    assert [message for message in told if message.startswith("long values of v are left out")] == told != []

@@ -9,6 +9,7 @@ import pytest
 from connect.api import Resume
 from connect.errors import Failed, Retriable
 from connectors.postgres.position import PostgresPosition
+from connectors.postgres.replication import Replication
 
 pytestmark = pytest.mark.stack
 
@@ -117,6 +118,53 @@ def test_F11_a_slot_that_was_made_again_is_a_gap(world, reader):
     world.sql(f"SELECT pg_create_logical_replication_slot('{world.slot}', 'pgoutput')")
     assert code_of(world, resume) == "gap"
     assert code_of(world, resume) == "gap"  # nothing was changed by the first look
+
+
+def reads_on(world, other):
+    """A hook for ``stopping``, asked while the slot is waited for: the other reader confirms more, then goes."""
+
+    def hook():
+        if not other.events:
+            world.sql(numbers(1, 3))
+            other.read(3)
+            world.wait_for(lambda: world.confirmed() >= other.position.lsn)
+            other.source.close()
+        return False
+
+    return hook
+
+
+def test_S10_a_reader_that_confirms_more_while_we_wait_for_the_slot_makes_a_gap(world, reader):
+    resume = Resume(reader.start, {})
+    with pytest.raises(Failed) as failed:
+        world.open("public.t", resume=resume, stopping=reads_on(world, reader))
+    assert failed.value.code == "gap"
+    assert len(reader.events) == 3  # it went on while we waited, after our first look at the slot
+
+
+def test_S10_a_slot_that_moves_right_before_we_take_it_is_a_gap(world, reader, monkeypatch):
+    world.sql(numbers(1, 3))
+    reader.read(3, acknowledge=False)
+    resume = Resume(reader.start, {})
+    reader.close()
+    start = Replication.start
+
+    def late(replication, slot, *arguments, **options):
+        world.sql(f"SELECT pg_replication_slot_advance('{slot}', pg_current_wal_lsn())")
+        start(replication, slot, *arguments, **options)
+
+    monkeypatch.setattr(Replication, "start", late)
+    assert code_of(world, resume) == "gap"
+    monkeypatch.undo()
+    assert code_of(world, resume) == "gap"  # nothing was confirmed meanwhile that hides it
+
+
+def test_S10_a_first_start_begins_where_the_slot_stands_once_it_is_free(world, reader):
+    adopter = world.open("public.t", stopping=reads_on(world, reader))
+    assert len(reader.events) == 3
+    assert adopter.start.lsn == world.confirmed()
+    world.sql(numbers(4, 4))
+    assert ids(adopter.read(1)) == [4]
 
 
 def test_F12_a_slot_whose_wal_was_removed_is_lost(own_world):

@@ -210,6 +210,55 @@ def test_a_transaction_that_waits_for_its_client_is_not_in_doubt(world, open_sna
         assert snapshots.in_doubt() == set()
 
 
+def test_a_sub_transaction_of_one_that_waits_is_not_in_doubt(world, open_snapshots):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    _, snapshots = open_snapshots()
+    with world.session() as session:
+        for statement in ("INSERT INTO t VALUES (1)", "SAVEPOINT s", "INSERT INTO t VALUES (2)"):
+            session.execute(statement)
+        assert snapshots.in_doubt() == set()
+
+
+def prepare(world, name):
+    with world.session(autocommit=True) as session:
+        statements = ("BEGIN", f"INSERT INTO t VALUES ({name})", "SAVEPOINT s", f"INSERT INTO t VALUES (-{name})")
+        for statement in (*statements, f"PREPARE TRANSACTION '{name} {world.database}'"):
+            session.execute(statement)
+
+
+def test_a_prepared_transaction_is_not_in_doubt(world, open_snapshots):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    _, snapshots = open_snapshots()
+    prepare(world, 1)
+    assert snapshots.in_doubt() == set()
+    world.sql(f"ROLLBACK PREPARED '1 {world.database}'")
+
+
+def test_a_prepared_transaction_that_is_being_committed_is_in_doubt(own_world):
+    """As above: its commit is in the log, and a synchronous standby holds it back from view."""
+    world = own_world(max_prepared_transactions="2")
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    reader = world.open("public.t")
+    snapshots = reader.source.snapshots()
+    prepare(world, 1)
+    world.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()")
+    holder = world.session(autocommit=True)
+    committing = threading.Thread(target=holder.execute, args=(f"COMMIT PREPARED '1 {world.database}'",))
+    committing.start()
+    try:
+        event = reader.read(2)[0]
+        assert not snapshots.read_chunk(T, ("0",), 10, PLENTY).sees(event.transaction)
+        assert event.transaction in snapshots.in_doubt()
+    finally:
+        with psycopg.connect(world.url, autocommit=True) as admin:
+            admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            admin.execute("SELECT pg_reload_conf()")
+        committing.join()
+        holder.close()
+    assert snapshots.in_doubt() == set()
+    snapshots.close()
+
+
 def test_the_first_chunk_waits_for_writers_that_may_be_older_than_the_publication(world, open_snapshots):
     world.sql("CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE other (id int PRIMARY KEY)")
     resume = world.open("public.other").close()

@@ -100,6 +100,58 @@ def test_a_table_added_to_the_file_joins_the_publication_and_the_stream(world):
     assert published(world) == [("", "a"), ("", "b"), ("_ins", "log")]
 
 
+def all_publications(world):
+    return sorted(name for (name,) in world.sql("SELECT pubname::text FROM pg_publication"))
+
+
+def test_F20_the_first_keyless_table_can_be_added_later(world):
+    world.sql("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE log (x int)")
+    reader = world.open("public.a")
+    world.sql("INSERT INTO a VALUES (1)")
+    reader.read(1)
+    resume = reader.close()
+    world.sql("INSERT INTO a VALUES (2)", "UPDATE a SET id = 3 WHERE id = 2")
+    reader = world.open("public.a", "public.log", resume=resume)
+    world.sql("INSERT INTO log VALUES (1)")
+    assert [(e.table.name, e.op.value) for e in reader.read(3)] == [("a", "c"), ("a", "u"), ("log", "c")]
+    resume = reader.close()
+    world.sql("INSERT INTO log VALUES (2)", "INSERT INTO a VALUES (4)")
+    assert [e.table.name for e in world.open("public.a", resume=resume).read(1)] == ["a"]  # and taken out again
+
+
+def test_F20_the_first_table_with_a_key_can_be_added_later(world):
+    world.sql("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE log (x int)")
+    reader = world.open("public.log")
+    world.sql("INSERT INTO log VALUES (1)")
+    reader.read(1)
+    resume = reader.close()
+    world.sql("INSERT INTO log VALUES (2)")
+    reader = world.open("public.a", "public.log", resume=resume)
+    world.sql("INSERT INTO a VALUES (1)", "UPDATE a SET id = 3")
+    assert [(e.table.name, e.op.value) for e in reader.read(3)] == [("log", "c"), ("a", "c"), ("a", "u")]
+
+
+def test_F20_a_publication_younger_than_the_position_is_neither_made_nor_needed(world):
+    world.sql("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE log (x int)")
+    resume = Resume(world.open("public.a").close().position, {})
+    world.sql(f"DROP PUBLICATION {world.slot}_ins", "INSERT INTO a VALUES (1)")
+    assert code_of(world, "public.a", "public.log", resume=resume) == "publication_missing"
+    assert all_publications(world) == [world.slot]
+    assert len(world.open("public.a", resume=resume).read(1)) == 1
+
+
+@pytest.mark.parametrize("dropped", ["", "_ins"])
+def test_F20_a_publication_that_an_earlier_start_named_is_not_made_again(world, dropped):
+    world.sql("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE log (x int)")
+    reader = world.open("public.a", "public.log")
+    world.sql("INSERT INTO log VALUES (1)")
+    reader.read(1)
+    resume = reader.close()
+    world.sql(f"DROP PUBLICATION {world.slot}{dropped}", "INSERT INTO log VALUES (2)")
+    assert code_of(world, "public.a", resume=resume) == "publication_missing"
+    assert f"{world.slot}{dropped}" not in all_publications(world)
+
+
 def test_a_table_that_got_an_identity_moves_to_the_main_publication(world):
     world.sql("CREATE TABLE log (line text)")
     resume = world.open("public.log").close()

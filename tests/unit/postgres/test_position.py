@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connect.errors import Failed
+from connectors.postgres.ackgate import AckGate
 from connectors.postgres.position import PostgresPosition, format_lsn, parse_lsn
 
 LSN = st.integers(0, (1 << 64) - 1)
@@ -69,3 +70,34 @@ def test_S01_order_is_by_commit_end_then_ordinal():
     ordered = [PostgresPosition("1", 1, 10), PostgresPosition("1", 1, 10, 1, 5), PostgresPosition("1", 2, 11)]
     for i, one in enumerate(ordered):
         assert [one.is_after(other) for other in ordered] == [i > j for j in range(3)]
+
+
+# So few LSNs that equal ones are common.
+PLACE = st.builds(
+    lambda lsn, ordinal: PostgresPosition("1", 1, lsn, ordinal, lsn + ordinal if ordinal else 0),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
+
+
+@given(PLACE, PLACE, PLACE)
+def test_invariant_3_positions_are_in_a_strict_total_order(a, b, c):
+    assert [a.is_after(b), b.is_after(a), a == b].count(True) == 1
+    assert not (a.is_after(b) and b.is_after(c)) or a.is_after(c)
+
+
+@given(st.lists(PLACE))
+def test_invariant_3_what_is_confirmed_never_goes_back(places):
+    gate = AckGate(0, 2)  # of these LSNs the server named no more yet
+    confirmed = []
+    for place in places:
+        gate.acknowledge(place.lsn)
+        confirmed.append(gate.flush_lsn())
+    assert confirmed == sorted(confirmed)
+
+
+@pytest.mark.parametrize("stored", [{}, {"version": 2}, {"file": "mysql-bin.000003", "pos": 154}, {"version": 1}])
+def test_invariant_3_a_stored_position_of_another_kind_is_refused(stored):
+    with pytest.raises(Failed) as failed:
+        PostgresPosition.from_json(stored)
+    assert failed.value.code == "offset_format"
