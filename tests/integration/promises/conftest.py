@@ -221,9 +221,9 @@ class Chain:
         return sorted(name for name in self.topics.names() if name.startswith(f"{self.prefix}."))
 
     def messages(self, topic: str) -> list[Message]:
-        """Every committed record of a topic, partition after partition."""
-        found = self.topics.describe([topic])[topic]
-        ends = enumerate(self.topics.ends(topic, found.partitions))
+        """Every committed record of a topic, partition after partition; none while it is not there."""
+        found = self.topics.describe([topic]).get(topic)
+        ends = enumerate(self.topics.ends(topic, found.partitions) if found else [])
         return [m for number, end in ends for m in read_to(self.kafka, topic, number, end, 30.0)]
 
     def records(self, topic: str) -> list[SinkRecord]:
