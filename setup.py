@@ -6,6 +6,7 @@ setup(
     packages=[
         *find_namespace_packages(include=["connect", "connect.*", "connectors", "connectors.*"]),
         "connect.configs",
+        "connect.configs.shop_cdc",
     ],
     package_dir={"connect.configs": "configs"},
 )

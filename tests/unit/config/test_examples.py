@@ -1,12 +1,17 @@
 """The files under configs/, and those that were promised: each loads with the installed plugins, without a server."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from connect.config.load import load_config
 from connect.errors import ConfigError
+from connect.record import UNAVAILABLE, ChangeEvent, Op, plain_row
+from connect.schema.model import Field, Kind, TableId, TableSchema, Type
+from connect.transforms.build import check_functions
+from connect.transforms.python import load
 
 ADDRESSES = {
     "DEMO_KAFKA": "127.0.0.1:9092",
@@ -25,6 +30,36 @@ def test_every_example_loads(path, monkeypatch):
         monkeypatch.setenv(name, ADDRESSES.get(name, SECRET))
 
     assert load_config([path]).sources
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_the_functions_of_every_example_are_there(path, monkeypatch):
+    monkeypatch.setattr("sys.path", sys.path.copy())
+    for name in re.findall(r"\$\{env:(\w+)\}", path.read_text()):
+        monkeypatch.setenv(name, ADDRESSES.get(name, SECRET))
+
+    assert not check_functions(load_config([path]))
+
+
+@pytest.mark.parametrize(
+    ("memo", "clean"), [("paid\x07 late", "paid late"), ("paid", "paid"), (None, None), (UNAVAILABLE, UNAVAILABLE)]
+)
+def test_the_example_of_a_function_cleans_texts_alone(memo, clean, monkeypatch):
+    monkeypatch.setattr("sys.path", sys.path.copy())
+    columns = (Field("id", Type(Kind.INT64), optional=False), Field("memo", Type(Kind.STRING)))
+    row = plain_row(TableSchema(TableId("billing", "entries"), columns, ("id",)), [1, memo])
+    change = ChangeEvent(Op.CREATE, row.shape, None, row, (), 1)
+
+    cleaned = load("shop_cdc.fixes:clean_memo", CONFIGS[0].parent)(change)
+
+    assert (cleaned.before, cleaned.after.values()) == (None, [1, clean])
+
+
+def test_the_readme_names_every_variable_of_the_examples():
+    readme = (CONFIGS[0].parents[1] / "README.md").read_text()
+    names = {name for path in CONFIGS for name in re.findall(r"\$\{env:(\w+)\}", path.read_text())}
+
+    assert [name for name in sorted(names) if name not in readme] == []
 
 
 LONG = """\

@@ -1,0 +1,1 @@
+"""Functions of the operator's own, beside the file that names them."""
