@@ -1,10 +1,15 @@
-"""Asking before something is dropped (F181)."""
+"""Asking before something is dropped (F181), and telling what was."""
 
 from __future__ import annotations
 
+import json
 import sys
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 EXIT_NOT_CONFIRMED = 3
 
@@ -19,3 +24,8 @@ def confirmed(question: str, *, yes: bool) -> None:
     if not typer.confirm(question, err=True):
         print("Nothing was done.", file=sys.stderr)
         raise typer.Exit(EXIT_NOT_CONFIRMED)
+
+
+def tell(done: Sequence[str], *, nothing: str, as_json: bool) -> None:
+    """A sentence for each thing that was dropped, or ``nothing``."""
+    print(json.dumps({"done": done}) if as_json else "\n".join(done) or nothing)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path  # noqa: TC003 - Typer reads annotations when it runs
 from typing import Annotated
 
 import typer
 
-from connect.cli.asking import confirmed
+from connect.cli.asking import confirmed, tell
 from connect.config.load import load_config
 from connect.runtime.maintenance import known, rebuild_sink, refuse_while_running
 
@@ -29,4 +28,4 @@ def rebuild(
     refuse_while_running(config.name)
     confirmed(f"Drop what {sink} made in its target? The next run fills it again from the topics.", yes=yes)
     done = rebuild_sink(config, sink)
-    print(json.dumps({"done": done}) if as_json else "\n".join(done) or "There was nothing to drop.")
+    tell(done, nothing="There was nothing to drop.", as_json=as_json)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path  # noqa: TC003 - Typer reads annotations when it runs
 from typing import Annotated
 
 import typer
 
-from connect.cli.asking import confirmed
+from connect.cli.asking import confirmed, tell
 from connect.config.load import load_config
 from connect.runtime.maintenance import known, refuse_while_running, remove_source
 
@@ -33,4 +32,4 @@ def remove(
         yes=yes,
     )
     done = remove_source(config, source)
-    print(json.dumps({"done": done}) if as_json else "\n".join(done) or "There was nothing to remove.")
+    tell(done, nothing="There was nothing to remove.", as_json=as_json)
