@@ -188,6 +188,7 @@ class Guest:
     _repeats: int = 0
     _not_before: float = 0.0
     _rows: int = 5_000
+    _sending: float = 0.0  # seconds that the last chunk took from here to Kafka
     _keys_at_once: int = _MAX_KEYS
     _lacking: dict[tuple[TableId, bytes], Key] = field(default_factory=dict)
     _queue: deque[TableId] = field(default_factory=deque)
@@ -354,13 +355,18 @@ class Guest:
             self._rows = max(self._rows // 4, _MIN_ROWS)
 
     def _pace(self, answer: Answer, rows: int) -> None:
-        if answer.seconds < _FAST_SECONDS:
+        seconds = max(answer.seconds, self._sending)
+        if seconds < _FAST_SECONDS:
             self._rows = min(self._rows * 2, _MAX_ROWS)
-        elif answer.seconds > _SLOW_SECONDS:
+        elif seconds > _SLOW_SECONDS:
             self._rows = max(self._rows // 2, _MIN_ROWS)
         if self.max_rows_per_second:
             self._rows = max(_MIN_ROWS, min(self._rows, self.max_rows_per_second))
             self._not_before = self.clock() + rows / self.max_rows_per_second
+
+    def took(self, seconds: float) -> None:
+        """A chunk took this long into Kafka, and the stream waited: the next ones are sized by it."""
+        self._sending = seconds
 
     def _advance(self, table: TableId, chunk: Chunk) -> None:
         progress = self.tables[table]

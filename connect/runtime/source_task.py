@@ -369,7 +369,9 @@ class SourceTask:
         guest.ask()  # the next chunk is read while this one is encoded and sent
         if ready is not None:
             failpoint("snapshot.after_chunk")
+            started = time.monotonic()
             self._send_chunk(ready)
+            guest.took(time.monotonic() - started)
 
     def _send_chunk(self, ready: Ready) -> None:
         writer, chunk = self._writers[ready.table], ready.chunk
