@@ -110,7 +110,8 @@ class TransactionalProducer:
         """What has failed, where an error alone does not say whether another owner took over (rules S12, F-3).
 
         ``produce`` says only that the transaction has failed, and an old epoch may be the work of another owner or of
-        the broker's time limit. Ending the transaction tells: it raises the epoch (KIP-360) unless another owner has.
+        the broker's time limit. Ending the transaction mostly tells: it raises the epoch (KIP-360) unless another owner
+        has. Where librdkafka calls both a fence, the task looks who wrote its name last (``SourceTask``).
         """
         if error.code() not in _UNCLEAR:
             return translate(error, doing)

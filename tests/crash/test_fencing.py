@@ -8,7 +8,7 @@ import uuid
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from connect.errors import Fenced, Retriable
+from connect.errors import Fenced
 from connect.kafka.producer import TransactionalProducer
 
 pytestmark = pytest.mark.stack
@@ -62,13 +62,3 @@ def test_a_fenced_owner_hears_it_when_it_commits(producer, topic) -> None:
     producer()
     with pytest.raises(Fenced):
         older.commit()
-
-
-def test_a_transaction_that_the_broker_ended_in_time_is_no_fence(producer, topic) -> None:
-    slow = producer(timeout_ms=1000)
-    slow.begin()
-    slow.send(topic, b"key", b"value")
-    slow.poll()
-    time.sleep(15)  # the broker looks every 10 s
-    with pytest.raises(Retriable):
-        send_until_told(slow, topic)
