@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 import uuid
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -293,8 +294,13 @@ class Chain:
             return json.loads(answer.read() or b"null")
 
     def documents(self, alias: str) -> list[dict[str, Any]]:
-        """Everything in an index."""
-        self.http("POST", f"/{alias}/_refresh")
+        """Everything in an index; nothing while there is none yet."""
+        try:
+            self.http("POST", f"/{alias}/_refresh")
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.NOT_FOUND:
+                return []
+            raise
         body = self.http("POST", f"/{alias}/_search?size=10000")
         return [hit["_source"] for hit in body["hits"]["hits"]]
 
