@@ -17,7 +17,7 @@ TRANSACTION_TIMEOUT_MS: Final = 60_000
 _QUEUE_KBYTES: Final = 65_536  # invariant 7: what waits for the broker is bounded
 _COMMIT_SECONDS: Final = 45.0
 _ABORT_SECONDS: Final = 10.0
-_UNCLEAR: Final = frozenset({KafkaError._FATAL, KafkaError._STATE, KafkaError.INVALID_PRODUCER_EPOCH})  # noqa: SLF001 - librdkafka's names
+_SAYS_NOTHING: Final = frozenset({KafkaError._FATAL, KafkaError._STATE})  # noqa: SLF001 - librdkafka's names
 _ASK_SECONDS: Final = 3.0  # of one call that is made again until the broker answers; a stop is looked for between
 
 
@@ -45,6 +45,8 @@ class TransactionalProducer:
         """
         self._id = transactional_id
         self._stopping = stopping
+        self._limit_seconds = timeout_ms / 1000
+        self._begun_at = _clock()
         self._producer = Producer(
             {
                 **settings,
@@ -75,7 +77,7 @@ class TransactionalProducer:
         """Open a transaction."""
         with kafka_errors(f"beginning a transaction of {self._id}"):
             self._producer.begin_transaction()
-        self.open = True
+        self.open, self._begun_at = True, _clock()
 
     def send(self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1) -> None:
         """Queue one record; waits while the queue is full.
@@ -106,14 +108,21 @@ class TransactionalProducer:
             return Failed("record_too_large", message, hint=hint)
         return self._cause(error, f"sending to {topic}")
 
+    @property
+    def overdue(self) -> bool:
+        """Whether the last transaction was open for longer than the broker lets it: it may have ended it by itself."""
+        return _clock() - self._begun_at >= self._limit_seconds
+
     def _cause(self, error: KafkaError, doing: str) -> Exception:
         """What has failed, where an error alone does not say whether another owner took over (rules S12, F-3).
 
-        ``produce`` says only that the transaction has failed, and an old epoch may be the work of another owner or of
-        the broker's time limit. Ending the transaction mostly tells: it raises the epoch (KIP-360) unless another owner
-        has. Where librdkafka calls both a fence, the task looks who wrote its name last (``SourceTask``).
+        An old epoch is the work of another owner, or of the broker's time limit if the transaction was open for so
+        long. Then ending it mostly tells: that raises the epoch (KIP-360) unless another owner has. Where librdkafka
+        calls both a fence, the task looks who wrote its name last (``SourceTask``).
         """
-        if error.code() not in _UNCLEAR:
+        if error.code() in _SAYS_NOTHING:
+            error = self._first_error(error)
+        if error.code() != KafkaError.INVALID_PRODUCER_EPOCH or not self.overdue:
             return translate(error, doing)
         self.open = False
         try:
@@ -121,7 +130,16 @@ class TransactionalProducer:
         except KafkaException as cause:
             return translate(cause.args[0], doing)
         hint = "It goes on from the stored position: the broker had ended the transaction, nobody else took over."
-        return Retriable(f"{doing}: {error.str()} ({error.name()})", code="kafka_unreachable", hint=hint)
+        return Retriable(f"{doing}: {error.str()} ({error.name()})", code="transaction_timeout", hint=hint)
+
+    def _first_error(self, error: KafkaError) -> KafkaError:
+        """``produce`` says only that the transaction has failed; a failed one refuses its commit with the reason."""
+        try:
+            self._producer.commit_transaction(1.0)
+        except KafkaException as cause:
+            first: KafkaError = cause.args[0]
+            return first
+        return error
 
     def poll(self) -> None:
         """Let librdkafka's delivery reports go; called now and then in a long transaction."""
@@ -161,3 +179,8 @@ class TransactionalProducer:
             except KafkaException as error:
                 LOGGER.debug("abort on close of %s: %s", self._id, error)
         self._producer.purge()
+
+
+def _clock() -> float:
+    """Seconds that go on while the machine sleeps, as the broker's do."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -166,8 +166,11 @@ class SourceTask:
     def _cause(self, error: Fenced) -> Exception:
         """Fenced by another owner, or by the broker, which gives up on a transaction that was open for too long?
 
-        Every owner writes its name before anything else. Where ours is the last one, nobody took over (F-3).
+        Every owner writes its name before anything else. Where ours is the last one, nobody took over (F-3). But it
+        writes it after it fenced: a transaction that was not open for long can only be another owner's work.
         """
+        if self._producer is None or not self._producer.overdue:
+            return error
         try:
             _, notes = self._store.read(_OWNER_SECONDS)
         except ConnectError:
