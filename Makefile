@@ -18,8 +18,8 @@ $(BIN)/connect: pyproject.toml
 demo: venv       ## a legacy shop database becomes topics, SQL tables and a search index
 	$(BIN)/connect demo $(ARGS)
 
-test: venv       ## every test, on real servers that it starts itself
-	$(BIN)/python -m pytest $(ARGS)
+test: venv       ## the tests, on real servers that it starts itself
+	$(BIN)/python -m pytest -m "not long" $(ARGS)
 
 lint: venv       ## ruff, mypy strict, import-linter
 	$(BIN)/ruff format --check .
@@ -36,7 +36,8 @@ docs: venv       ## the reference pages, from the models and the codes
 
 SCALE ?= 10
 SECONDS ?= 60
-torture: venv    ## pgbench and kill -9 for a minute, then every change is looked for; SEED= replays the kills
+torture: venv    ## the long tests; then pgbench and kill -9 for a minute, and every change is looked for (SEED= replays)
+	$(BIN)/python -m pytest -m long
 	$(BIN)/python -m connect.testing.torture --scale $(SCALE) --seconds $(SECONDS) --seed "$(SEED)" $(ARGS)
 
 clean:           ## remove what the targets made here

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
@@ -12,8 +17,13 @@ IN_STREAM = ("source.after_read", "source.before_commit", "source.after_position
 IN_STREAM += ("source.after_acknowledge",)
 
 
-def hits(names: tuple[str, ...], *numbers: int) -> list[str]:
-    return [f"{name}:exit:{number}" for name in names for number in numbers]
+def hits(names: tuple[str, ...], *numbers: int) -> list[ParameterSet]:
+    """Each place at each of these hits; later hits than the first belong to the long suite."""
+    return [
+        pytest.param(f"{name}:exit:{number}", marks=pytest.mark.long if number > 1 else ())
+        for name in names
+        for number in numbers
+    ]
 
 
 FIRST_RUN = hits(AT_START, 1) + hits(IN_SNAPSHOT[:1], 1) + hits(IN_SNAPSHOT[1:] + IN_STREAM, 1, 3)

@@ -64,6 +64,7 @@ def test_F102_known_tables_stream_on_without_a_registry(stack, make_chain, load,
     assert_equal(chain)
 
 
+@pytest.mark.long
 def test_sinks_whose_servers_are_down_for_ten_seconds_catch_up(stack, make_chain, load, assert_equal) -> None:
     warehouse, search = stack.new_postgres("j_warehouse"), stack.new_elasticsearch("j_search")
     chain = make_chain(warehouse=warehouse.create_database("j_down"), search=search.address)

@@ -56,6 +56,7 @@ def _count(chain, warehouse):
     return len(chain.rows(warehouse, "SELECT id FROM items"))
 
 
+@pytest.mark.long
 def test_invariant_2_a_source_waits_for_an_open_transaction_in_its_positions_topic(chain, foreign):
     chain.sql("CREATE TABLE items (id int PRIMARY KEY, v text)")
     chain.sql("INSERT INTO items VALUES (1, 'a')")

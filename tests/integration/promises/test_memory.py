@@ -26,7 +26,7 @@ def in_topic(chain, table: str) -> dict[str, Any]:
     return {"records": len(keys), "keys": len(set(keys))}
 
 
-@pytest.mark.parametrize("streaming", ["on", "off"])
+@pytest.mark.parametrize("streaming", ["on", pytest.param("off", marks=pytest.mark.long)])
 def test_a_big_transaction_passes_in_bounded_memory_and_in_one_piece(chain, streaming):
     (name,) = chain.sql("SELECT current_database()")[0]
     chain.sql(f"ALTER DATABASE {name} SET logical_decoding_work_mem = '4MB'")  # so that it is streamed early

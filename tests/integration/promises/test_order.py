@@ -28,7 +28,10 @@ WRITERS = 6
 DELAY = "150ms"
 
 
-@pytest.fixture(scope="module", params=postgres_versions()[:2])
+FIRST, *OTHERS = postgres_versions()[:2]
+
+
+@pytest.fixture(scope="module", params=[FIRST, *(pytest.param(version, marks=pytest.mark.long) for version in OTHERS)])
 def slow_to_show(stack, request):
     """A primary whose commits become visible only when a standby that lags has applied them."""
     version = request.param

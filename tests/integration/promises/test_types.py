@@ -202,7 +202,7 @@ def stale(target: str, vectors: set[tuple[str, str]], found: dict[tuple[str, str
     return {name for name in names - seen if name in vectors or name in {each for each, _ in vectors}}
 
 
-@pytest.fixture(params=["avro", "json"])
+@pytest.fixture(params=["avro", pytest.param("json", marks=pytest.mark.long)])
 def moved(chain, request):
     """Every vector, moved twice: by the snapshot and by the stream, into three targets."""
     if request.param == "json":
