@@ -201,7 +201,7 @@ def test_a_registry_that_is_down_at_start_is_waited_for(world, registry, door, t
 
     world.told(told, "registry_unreachable", url, "")
     world.arrive(f"{table}.public.{table}", 1, registry=registry)
-    assert worker.now(table)["state"] == "STREAMING"
+    worker.state(table, "STREAMING")
     assert worker.stop() == 0
 
 
