@@ -1,0 +1,1 @@
+"""The MySQL source, for MariaDB too: row-based binlogs, and snapshots that are guests in the stream."""
