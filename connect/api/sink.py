@@ -70,6 +70,7 @@ class Sink(Protocol):
         Raises:
             Retriable: The target is not there right now.
             Failed: The stored position names a target that is missing or another one.
+            Fenced: This object was open before, and another owner took over since (rule F-3).
         """
         ...
 

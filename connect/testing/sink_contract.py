@@ -401,6 +401,29 @@ class SinkContract(PluginContract):
         assert owner.state(feed) == feed.expected
         assert owner.position(feed.partition()) == [3]
 
+    def test_an_owner_opens_again_with_a_topic_that_appeared(self, owner: Owner, feed: Feed) -> None:
+        """``open`` follows ``close`` with another set of partitions; it is the same owner's."""
+        later = Feed()
+        sink = owner.open(feed.partition())
+        write(sink, feed, feed.upsert(1, "a"))
+        sink.close()
+
+        assert sink.open([feed.partition(), later.partition()]) == {feed.partition(): 1, later.partition(): 0}
+        write(sink, later, later.upsert(1, "b"))
+        assert owner.state(later) == later.expected
+
+    def test_an_older_owner_stays_fenced_when_it_opens_again(self, owner: Owner, feed: Feed) -> None:
+        """F-3: a topic that appears makes the runtime open its sink again, and that takes nothing back."""
+        older, newer = owner.open(feed.partition()), owner.open(feed.partition())
+        older.close()
+        for _ in range(2):
+            with pytest.raises(Fenced):
+                older.open([feed.partition(), Feed().partition()])
+
+        write(newer, feed, feed.upsert(1, "a"))
+        assert owner.state(feed) == feed.expected
+        assert owner.position(feed.partition()) == [1]
+
     @needs("transactional")
     def test_an_older_owner_leaves_no_row(self, owner: Owner, feed: Feed) -> None:
         """K1: rows are in the transaction that is refused."""

@@ -13,7 +13,7 @@ from connectors.elasticsearch.cluster import Cluster
 from connectors.elasticsearch.collapse import collapse
 from connectors.elasticsearch.merge import count_incomplete
 from connectors.elasticsearch.planner import Planner
-from connectors.elasticsearch.state import Progress, StateStore
+from connectors.elasticsearch.state import Owner, Progress, StateStore
 from connectors.elasticsearch.targets import Targets
 from connectors.elasticsearch.truncate import truncate
 
@@ -50,10 +50,11 @@ def segments(batch: Sequence[SinkRecord], skip: AbstractSet[int]) -> Iterator[Se
 class Session:
     """Connections, threads, epoch and progress of one open sink."""
 
-    def __init__(self, config: ElasticsearchConfig, context: SinkContext) -> None:
+    def __init__(self, config: ElasticsearchConfig, context: SinkContext, owner: Owner) -> None:
+        """``owner``: the sink, the same one through all its sessions."""
         self._cluster = Cluster(config)
         self._writer = BulkWriter(self._cluster, config, context.stopping)
-        self._store = StateStore(self._cluster, context.group, context.connector)
+        self._store = StateStore(self._cluster, context.group, context.connector, owner)
         self._config = config
         self._context = context
         self._progress = Progress()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from connect.errors import Retriable
 from connectors.elasticsearch.session import Session
+from connectors.elasticsearch.state import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ class ElasticsearchSink:
         self._config = config
         self._context = context
         self._session: Session | None = None
+        self._owner = Owner()
 
     def open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Fence older owners, check that the noted indices are those noted, say where each partition goes on.
@@ -30,9 +32,10 @@ class ElasticsearchSink:
         Raises:
             Retriable: ``target_unreachable``, ``target_busy``, ``target_blocked``.
             Failed: ``target_missing``, ``target_changed``, ``target_denied``, ``state_format`` …
+            Fenced: This sink was open before, and another owner took over since.
         """
         self.close()
-        session = self._session = Session(self._config, self._context)
+        session = self._session = Session(self._config, self._context, self._owner)
         return session.begin(partitions)
 
     def write(

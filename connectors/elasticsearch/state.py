@@ -7,6 +7,7 @@ of two owners that both believe in themselves one learns the truth at its next w
 from __future__ import annotations
 
 import time
+import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,9 +64,18 @@ class TargetNote:
 
 @dataclass(slots=True)
 class Progress:
-    """The content of the state document. ``last_seen_ms`` is when it was last stored, milliseconds since 1970."""
+    """The content of the state document.
+
+    Attributes:
+        epoch: Raised by each take-over.
+        owner: ``Owner.id`` of who took over last.
+        last_seen_ms: When it was last stored, milliseconds since 1970.
+        topics: Where the sink stands, by topic.
+        targets: What it made, by topic.
+    """
 
     epoch: int = 0
+    owner: str = ""
     last_seen_ms: int = 0
     topics: dict[str, TopicState] = field(default_factory=dict)
     targets: dict[str, TargetNote] = field(default_factory=dict)
@@ -86,7 +96,7 @@ class Progress:
             raise Failed("state_format", message, hint="Run the newer version again, or `connect rebuild` this sink.")
         topics = {name: TopicState(**topic) for name, topic in data["topics"].items()}
         targets = {name: TargetNote(**target) for name, target in data["targets"].items()}
-        return cls(data["epoch"], data["last_seen_ms"], topics, targets)
+        return cls(data["epoch"], data.get("owner", ""), data["last_seen_ms"], topics, targets)
 
     def adopt(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Take these partitions in and say which offset comes next for each.
@@ -133,11 +143,24 @@ class Progress:
         return True
 
 
+@dataclass(slots=True)
+class Owner:
+    """One sink object, as the document knows it through all its sessions; ``held``: it took over before.
+
+    By a name and not by the epoch alone: when the answer to a take-over was lost, the name tells that it was ours.
+    """
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    held: bool = False
+
+
 class StateStore:
     """Reads and writes one connector's state document."""
 
-    def __init__(self, cluster: Cluster, group: str, connector: str) -> None:
+    def __init__(self, cluster: Cluster, group: str, connector: str, owner: Owner | None = None) -> None:
+        """``owner``: who takes over; somebody new where left out."""
         self._cluster = cluster
+        self._owner = owner or Owner()
         self._name = f"{group}/{connector}"
         self._path = f"/{STATE_INDEX}/_doc/{part(self._name)}"
         self._guard: dict[str, Any] = {}
@@ -155,14 +178,22 @@ class StateStore:
         """Raise the epoch, which fences every older owner at its next store, and give the progress (invariant 2).
 
         Raises:
+            Fenced: This owner had it before, and another owner took over since: it is not taken back (rule F-3).
             Retriable: ``target_busy``: others kept taking over at the same time.
-            Failed: ``state_format``.
+            Failed: ``state_format``, ``state_missing``.
         """
         self._cluster.request("PUT", f"/{STATE_INDEX}", body=_SETTINGS, expect=(400,))  # 400: it exists
         for _ in range(_TAKE_OVER_TRIES):
-            progress = self.read() or Progress()
+            found = self.read()
+            if found is None and self._owner.held:
+                raise self._gone()
+            progress = found or Progress()
+            if progress.owner != self._owner.id and self._owner.held:
+                raise self._fenced()
             progress.epoch += 1
-            if self._put(progress):
+            progress.owner = self._owner.id
+            if self._put(progress):  # by compare-and-set: nobody came between the look and this
+                self._owner.held = True
                 return progress
         raise Retriable(f"the state of {self._name} keeps changing owners", code="target_busy")
 
@@ -178,17 +209,22 @@ class StateStore:
             return
         # Not `read`: its sequence number is the other owner's, and the next store would pass for theirs.
         if self._cluster.request("GET", self._path, expect=(404,)).status == 404:
-            hint = (
-                "Restore the index connect-state from a snapshot, or drop the sink's indices and start from offset 0."
-            )
-            raise Failed("state_missing", f"the state document of {self._name} is gone", hint=hint)
-        raise Fenced(f"another worker took over the sink {self._name}")
+            raise self._gone()
+        raise self._fenced()
 
     def check_epoch(self, progress: Progress) -> None:
         """Raise ``Fenced`` if another owner took over since."""
         answer = self._cluster.request("GET", self._path, expect=(404,))
         if answer.status == 404 or answer.body["_source"]["epoch"] != progress.epoch:
-            raise Fenced(f"another worker took over the sink {self._name}")
+            raise self._fenced()
+
+    def _gone(self) -> Failed:
+        hint = "Restore the index connect-state from a snapshot, or drop the sink's indices and start from offset 0."
+        return Failed("state_missing", f"the state document of {self._name} is gone", hint=hint)
+
+    def _fenced(self) -> Fenced:
+        hint = "Another worker runs this sink; run one of them."
+        return Fenced(f"another worker took over the sink {self._name}", hint=hint)
 
     def _put(self, progress: Progress) -> bool:
         progress.last_seen_ms = time.time_ns() // 1_000_000

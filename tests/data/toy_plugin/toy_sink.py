@@ -53,6 +53,8 @@ class ToySink:
 
     def open(self, partitions):
         with changing(self._config, self._context) as state:
+            if self._epoch not in {0, state["epoch"]}:
+                raise Fenced(f"another owner of sink {self._context.connector} took over")
             self._epoch = state["epoch"] = state["epoch"] + 1
             return {partition: _next_offset(state["topics"], partition) for partition in partitions}
 

@@ -314,3 +314,25 @@ def test_F112_a_fenced_owner_is_fenced_again_by_the_same_batch(world):
     assert world.stored == {"0": 0}
     world.write(new, *batch)
     assert world.stored == {"0": 1}
+
+
+def test_F3_a_topic_that_appears_does_not_make_a_fenced_sink_the_owner_again(world):
+    old, new = world.sink(), world.sink()
+    later = world.partition._replace(topic=f"{world.topic}_later")
+    for _ in range(2):
+        old.close()
+        with pytest.raises(Fenced):
+            old.open([world.partition, later])
+
+    world.write(new, world.row(0, 1, "a"))
+    assert world.stored == {"0": 1}
+    assert later.topic not in world.progress().topics
+
+
+def test_a_sink_whose_state_document_went_meanwhile_does_not_begin_anew(world):
+    sink = world.sink()
+    world.write(sink, world.row(0, 1, "a"))
+    sink.close()
+    world.http("DELETE", f"/{STATE_INDEX}/_doc/{world.context.group}%2F{world.context.connector}")
+
+    assert refusal(sink.open, [world.partition]).code == "state_missing"

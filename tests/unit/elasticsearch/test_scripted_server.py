@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from connect.api import SinkContext
-from connect.errors import Failed, Retriable
+from connect.errors import Failed, Fenced, Retriable
 from connectors.elasticsearch import bulk
 from connectors.elasticsearch.bulk import Action, BulkWriter
 from connectors.elasticsearch.cluster import Cluster
 from connectors.elasticsearch.config import ElasticsearchConfig, ElasticsearchTarget
-from connectors.elasticsearch.state import Progress
+from connectors.elasticsearch.state import Owner, Progress, StateStore
 from connectors.elasticsearch.targets import Targets
 
 BUSY = {"status": 429, "error": {"type": "es_rejected_execution_exception", "reason": "queue full"}}
@@ -193,3 +193,39 @@ def test_an_address_where_something_else_answers_404_is_not_elasticsearch(script
         cluster.request("GET", "/_nodes")
 
     assert (caught.value.code, "Check `url`" in caught.value.hint) == ("not_elasticsearch", True)
+
+
+def state(owner, epoch):
+    progress = Progress(epoch=epoch, owner=owner).to_json()
+    return (200, {"_seq_no": epoch, "_primary_term": 1, "_source": progress})
+
+
+DONE_ALREADY = (400, {"error": {"type": "resource_already_exists_exception", "reason": ""}})
+CONFLICT = (409, {"error": {"type": "version_conflict_engine_exception", "reason": ""}})
+STORED = (200, {"_seq_no": 9, "_primary_term": 1})
+
+
+def test_F3_an_owner_that_meets_another_one_while_it_opens_again_is_fenced(script, cluster):
+    store = StateStore(cluster, "group", "search", Owner("we", held=True))
+    script.answers = [DONE_ALREADY, state("we", 4), CONFLICT, state("they", 5)]
+
+    with pytest.raises(Fenced):
+        store.take_over()
+    assert not script.answers
+
+
+def test_a_new_owner_that_meets_another_one_takes_over(script, cluster):
+    owner = Owner("we")
+    script.answers = [DONE_ALREADY, state("they", 4), CONFLICT, state("others", 5), STORED]
+
+    assert StateStore(cluster, "group", "search", owner).take_over().epoch == 6
+    assert owner.held
+
+
+def test_F151_a_take_over_whose_answer_was_lost_is_its_own(script, cluster):
+    owner = Owner("we", held=True)
+    script.answers = [DONE_ALREADY, state("we", 4), None, DONE_ALREADY, state("we", 5), STORED]
+    with pytest.raises(Retriable):
+        StateStore(cluster, "group", "search", owner).take_over()
+
+    assert StateStore(cluster, "group", "search", owner).take_over().epoch == 6
