@@ -38,8 +38,8 @@ _KEYS_REMEMBERED: Final = 200_000  # invariant 7: beyond it a transaction counts
 _KEYS_ENOUGH: Final = 100_000  # beyond either the database is asked which transactions are still invisible
 _IDS_ENOUGH: Final = 20_000
 _DOUBT_SECONDS: Final = 0.1
-_FAST_SECONDS: Final = 0.5
-_SLOW_SECONDS: Final = 2.0
+_QUIET_SECONDS: Final = 2.0  # the longest that a chunk should take while nobody writes to the captured tables
+_BUSY_SECONDS: Final = 0.5  # and while somebody does, whose changes wait for it
 
 
 _NO_KEYS: Final[set[bytes]] = set()
@@ -189,6 +189,7 @@ class Guest:
     _not_before: float = 0.0
     _rows: int = 5_000
     _sending: float = 0.0  # seconds that the last chunk took from here to Kafka
+    _longest: float = _QUIET_SECONDS
     _keys_at_once: int = _MAX_KEYS
     _lacking: dict[tuple[TableId, bytes], Key] = field(default_factory=dict)
     _queue: deque[TableId] = field(default_factory=deque)
@@ -356,17 +357,18 @@ class Guest:
 
     def _pace(self, answer: Answer, rows: int) -> None:
         seconds = max(answer.seconds, self._sending)
-        if seconds < _FAST_SECONDS:
+        if seconds < self._longest / 4:
             self._rows = min(self._rows * 2, _MAX_ROWS)
-        elif seconds > _SLOW_SECONDS:
+        elif seconds > self._longest:
             self._rows = max(self._rows // 2, _MIN_ROWS)
         if self.max_rows_per_second:
             self._rows = max(_MIN_ROWS, min(self._rows, self.max_rows_per_second))
             self._not_before = self.clock() + rows / self.max_rows_per_second
 
-    def took(self, seconds: float) -> None:
-        """A chunk took this long into Kafka, and the stream waited: the next ones are sized by it."""
+    def took(self, seconds: float, *, quiet: bool) -> None:
+        """A chunk took this long into Kafka, and the stream, quiet or not, waited: the next ones are sized by it."""
         self._sending = seconds
+        self._longest = _QUIET_SECONDS if quiet else _BUSY_SECONDS
 
     def _advance(self, table: TableId, chunk: Chunk) -> None:
         progress = self.tables[table]

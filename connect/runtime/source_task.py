@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("connect.source")
 _BUSY_SECONDS: Final = 0.01  # how long a read waits while a snapshot has something to do
 _IDLE_SECONDS: Final = 0.25
+_BEHIND_ROWS: Final = 2_000  # a batch with so many rows has more behind it: the log goes before the snapshot
+_CHUNK_SECONDS: Final = 1.0  # but a snapshot sends a chunk this often, however far behind the stream is
 _SPLIT_ROWS: Final = 500_000  # rule S4: above these a source transaction is split over Kafka transactions
 _SPLIT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 3_000
 _REPORT_SECONDS: Final = 0.5
@@ -132,6 +134,8 @@ class SourceTask:
         self._dirty = False
         self._rows_open = 0
         self._opened_at = 0.0
+        self._chunk_at = 0.0  # when the last chunk was sent
+        self._changes = 0  # of the stream, since then
         self._reported_at = 0.0
         self._rates: dict[TableId, _Rate] = {}
         self._reports: dict[TableId, TableReport] = {}
@@ -159,9 +163,14 @@ class SourceTask:
             failpoint("source.after_read")
             if batch is not None:
                 self._take(batch)
-            if self._boundary:
+            if self._boundary and self._snapshot_due(batch):
                 self._snapshot_turn()
             self._tell(force=False)
+
+    def _snapshot_due(self, batch: SourceBatch | None) -> bool:
+        """After a kill, or a burst of changes, the stream comes back to the head of the log first."""
+        behind = batch is not None and len(batch.events) >= _BEHIND_ROWS
+        return not behind or time.monotonic() - self._chunk_at > _CHUNK_SECONDS
 
     def _cause(self, error: Fenced) -> Exception:
         """Fenced by another owner, or by the broker, which gives up on a transaction that was open for too long?
@@ -374,7 +383,9 @@ class SourceTask:
             failpoint("snapshot.after_chunk")
             started = time.monotonic()
             self._send_chunk(ready)
-            guest.took(time.monotonic() - started)
+            self._chunk_at = time.monotonic()
+            guest.took(self._chunk_at - started, quiet=not self._changes)
+            self._changes = 0
 
     def _send_chunk(self, ready: Ready) -> None:
         writer, chunk = self._writers[ready.table], ready.chunk
@@ -470,6 +481,7 @@ class SourceTask:
                 truncation.saw(table, written)
             self._mind_lacking(guest, event, written.keys, lacking=written.lacking)
         self._rows_open += len(batch.events)
+        self._changes += len(batch.events)
         self._report.records += len(batch.events)
 
     def _mind_lacking(self, guest: Guest, event: ChangeEvent, keys: list[bytes], *, lacking: bool) -> None:

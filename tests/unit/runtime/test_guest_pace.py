@@ -44,13 +44,13 @@ class Reader:
         return Answer(self._request, chunk, Passed(), (), self.seconds, None)
 
 
-def sizes(reading: float, sending: float, chunks: int = 4) -> list[int]:
+def sizes(reading: float, sending: float, chunks: int = 4, *, quiet: bool = True) -> list[int]:
     reader = Reader(reading)
     guest = Guest(reader, {TABLE: TableProgress()})
     for _ in range(chunks):
         guest.ask()
         assert guest.ready(None) is not None
-        guest.took(sending)
+        guest.took(sending, quiet=quiet)
     return reader.sizes
 
 
@@ -65,3 +65,7 @@ def test_chunks_grow_while_both_are_fast() -> None:
 
 def test_chunks_stay_where_a_send_takes_a_second() -> None:
     assert sizes(0.1, 1.0)[1:] == [10_000, 10_000, 10_000]
+
+
+def test_chunks_are_smaller_while_changes_wait_for_them() -> None:
+    assert sizes(0.1, 1.0, quiet=False)[-1] < sizes(0.1, 1.0)[-1]
