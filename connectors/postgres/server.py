@@ -10,7 +10,7 @@ from connectors.postgres.catalog import tables_by_name
 from connectors.postgres.relations import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     import psycopg
 
@@ -71,7 +71,8 @@ def find_tables(
 
 
 _WRITERS: Final = """
-SELECT l.virtualtransaction, coalesce('server process ' || l.pid::text || coalesce(' of ' || a.usename::text, ''),
+SELECT l.virtualtransaction, coalesce('server process ' || l.pid::text || coalesce(' of ' || a.usename::text, '')
+       || coalesce(', open for ' || extract(epoch FROM statement_timestamp() - a.xact_start)::int8::text || ' s', ''),
        'a prepared transaction')
   FROM pg_catalog.pg_locks l
   LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
@@ -88,3 +89,38 @@ def writers(connection: psycopg.Connection[Any], table: TableId) -> dict[str, st
     if found is None or found[0] is None:
         return {}
     return dict(connection.execute(_WRITERS, (found[0], found[0])).fetchall())
+
+
+# A sub-transaction holds a lock of its own, with its transaction's process; of a prepared one only the top has a name.
+_HOLDERS: Final = """
+SELECT DISTINCT coalesce(h.pid::text, ''), coalesce(a.usename::text, ''),
+       CASE WHEN a.wait_event = 'SyncRep' THEN 'committed, waits for a synchronous standby'
+            ELSE coalesce(a.state, '') END,
+       coalesce(extract(epoch FROM statement_timestamp() - a.xact_start)::int8, -1) AS age, coalesce(p.gid, '')
+  FROM pg_catalog.pg_locks h
+  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = h.pid
+  LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = h.transactionid
+ WHERE h.locktype = 'transactionid' AND h.granted AND h.transactionid::text::int8 = ANY(%s)
+   AND (h.pid IS NOT NULL OR p.gid IS NOT NULL)
+ ORDER BY age DESC
+"""
+
+
+def whose(connection: psycopg.Connection[Any], transactions: Collection[int]) -> str:
+    """Whom these transactions belong to, for people: the oldest's process, role and age; "" where none is open.
+
+    Args:
+        connection: Asks; a role without ``pg_read_all_stats`` sees pids but not the age of other roles' transactions.
+        transactions: 32-bit xids.
+    """
+    found = connection.execute(_HOLDERS, (list(transactions),)).fetchall()
+    if not found:
+        return ""
+    pid, user, state, age, gid = found[0]
+    more = f", and {len(found) - 1} more" if found[1:] else ""
+    if gid:
+        return f"the prepared transaction {gid!r}{more}: COMMIT or ROLLBACK PREPARED it"
+    how_long = f", open for {age} s" if age >= 0 else ""
+    who = f" of {user}" if user else ""
+    doing = f" ({state})" if state else ""
+    return f"the transaction of server process {pid}{who}{how_long}{doing}{more}"

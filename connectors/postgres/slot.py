@@ -12,7 +12,7 @@ from psycopg.pq import ExecStatus
 from connect.errors import Failed
 from connectors.postgres.errors import translate
 from connectors.postgres.position import format_lsn, parse_lsn
-from connectors.postgres.server import pause, row
+from connectors.postgres.server import pause, row, whose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,14 +129,9 @@ def wait_until_free(
         say("")
 
 
-_BLOCKERS: Final = """
-SELECT coalesce(h.pid::text, ''), coalesce(a.usename::text, ''), coalesce(a.state, ''),
-       coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::int8, -1), coalesce(p.gid, '')
-  FROM pg_catalog.pg_locks w
-  JOIN pg_catalog.pg_locks h ON h.locktype = 'transactionid' AND h.transactionid = w.transactionid AND h.granted
-  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = h.pid
-  LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = h.transactionid
- WHERE w.pid = %s AND NOT w.granted AND w.locktype = 'transactionid'
+_WAITED_FOR: Final = """
+SELECT transactionid::text::int8 FROM pg_catalog.pg_locks
+ WHERE pid = %s AND NOT granted AND locktype = 'transactionid'
 """
 
 
@@ -184,16 +179,10 @@ def create_slot(
 
 
 def _waits_for(watcher: psycopg.Connection[Any], pid: int, name: str) -> str:
-    blocker = watcher.execute(_BLOCKERS, (pid,)).fetchone()
-    if blocker is None:
-        return f"creating the slot {name}: the server waits until the transactions that are open now have ended"
-    other, user, state, age, gid = blocker
-    if gid:
-        return f"creating the slot {name} waits for the prepared transaction {gid!r}: COMMIT or ROLLBACK PREPARED it"
-    how_long = f", open for {age} s" if age >= 0 else ""
-    who = f" of {user}" if user else ""
-    doing = f" ({state})" if state else ""
-    return f"creating the slot {name} waits for the transaction of server process {other}{who}{how_long}{doing}"
+    whom = whose(watcher, [transaction for (transaction,) in watcher.execute(_WAITED_FOR, (pid,))])
+    if whom:
+        return f"creating the slot {name} waits for {whom}"
+    return f"creating the slot {name}: the server waits until the transactions that are open now have ended"
 
 
 def drop_slot(connection: psycopg.Connection[Any], name: str) -> list[str]:

@@ -20,7 +20,7 @@ from connectors.postgres.pgoutput import tuple_of_copy_text
 from connectors.postgres.position import PostgresPosition, parse_lsn
 from connectors.postgres.publication import published_tables
 from connectors.postgres.relations import ShapeColumn, build_shape, catalog_key, quoted
-from connectors.postgres.server import pause, writers
+from connectors.postgres.server import pause, whose, writers
 from connectors.postgres.server import row as one_row
 from connectors.postgres.visibility import DatabaseSnapshot
 
@@ -122,6 +122,11 @@ class PostgresSnapshots:
             surely_not = {xid for query in (_WAITING, _PREPARED) for (xid,) in ask(query).fetchall()}
             innocent = {virtual for virtual, xid in running if xid in surely_not}
             return {xid for virtual, xid in running if virtual not in innocent}
+
+    def whose(self, transactions: Collection[Hashable]) -> str:
+        """Whom transactions that are waited for belong to: pid, role, age; "" where they are over."""
+        with self._errors("asking whose transactions these are"):
+            return whose(self._connection(), [xid for xid in transactions if isinstance(xid, int)])
 
     def read_chunk(self, table: TableId, after_key: Key | None, max_rows: int, max_bytes: int) -> Chunk:
         """The next rows in the order of the table's unique key; see ``connect.api.Snapshots``.
@@ -279,11 +284,11 @@ class PostgresSnapshots:
         connection = self._connection()
         waiting = writers(connection, table)
         while waiting:
-            whom = ", ".join(sorted(waiting.values()))
+            whom = "; ".join(sorted(waiting.values()))
             self._say(f"snapshot of {table} waits for transactions that write to it now: {whom}")
             pause(_WRITERS_PAUSE, self._stopping)
             still = writers(connection, table)
-            waiting = {transaction: who for transaction, who in waiting.items() if transaction in still}
+            waiting = {transaction: who for transaction, who in still.items() if transaction in waiting}
             if not waiting:
                 self._say("")
 

@@ -184,6 +184,9 @@ def test_a_commit_between_log_and_visibility_is_delivered_unseen_and_in_doubt(ow
         assert list(chunk.rows) == []
         assert not chunk.sees(event.transaction)
         assert event.transaction in snapshots.in_doubt()
+        whom = snapshots.whose({event.transaction})
+        assert whom.startswith(f"the transaction of server process {holder.info.backend_pid} of postgres, open for ")
+        assert whom.endswith("s (committed, waits for a synchronous standby)")
         reader.to_mark(snapshots.mark())  # our own mark does not wait for the standby
     finally:
         with psycopg.connect(world.url, autocommit=True) as admin:
@@ -195,6 +198,7 @@ def test_a_commit_between_log_and_visibility_is_delivered_unseen_and_in_doubt(ow
     assert chunk.sees(event.transaction)
     assert len(chunk.rows) == 1
     assert snapshots.in_doubt() == set()
+    assert not snapshots.whose({event.transaction})
     snapshots.close()
 
 
@@ -219,6 +223,21 @@ def test_a_sub_transaction_of_one_that_waits_is_not_in_doubt(world, open_snapsho
         assert snapshots.in_doubt() == set()
 
 
+def test_of_several_transactions_that_are_waited_for_the_oldest_is_named(world, open_snapshots):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    _, snapshots = open_snapshots()
+    with world.session() as older, world.session() as newer:
+        xids = set()
+        for session in (older, newer):
+            session.execute("SAVEPOINT s")
+            session.execute("INSERT INTO t VALUES (pg_backend_pid())")
+            (xid,) = session.execute("SELECT txid_current()").fetchone()
+            xids.add(xid)
+        whom = snapshots.whose(xids)
+        assert whom.startswith(f"the transaction of server process {older.info.backend_pid} of postgres, open for ")
+        assert whom.endswith("s (idle in transaction), and 1 more")
+
+
 def prepare(world, name):
     with world.session(autocommit=True) as session:
         statements = ("BEGIN", f"INSERT INTO t VALUES ({name})", "SAVEPOINT s", f"INSERT INTO t VALUES (-{name})")
@@ -231,6 +250,8 @@ def test_a_prepared_transaction_is_not_in_doubt(world, open_snapshots):
     _, snapshots = open_snapshots()
     prepare(world, 1)
     assert snapshots.in_doubt() == set()
+    prepared = [xid for (xid,) in world.sql("SELECT transaction::text::int8 FROM pg_prepared_xacts")]
+    assert snapshots.whose(prepared).startswith(f"the prepared transaction '1 {world.database}':")
     world.sql(f"ROLLBACK PREPARED '1 {world.database}'")
 
 
