@@ -1,0 +1,140 @@
+"""The keys of a MySQL or MariaDB source in the operator's file."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from connect.config.fields import Milliseconds, Model, Secret, Url
+from connectors.mysql.type_options import TypeOptions
+
+_PORT: Final = 3306
+_LARGEST_ID: Final = 2**32 - 1
+
+
+class SnapshotReads(Model):
+    """``snapshot:``. How hard the reading of existing rows may press on the database.
+
+    Attributes:
+        max_query: A chunk's query may run so long; then the server ends it, and fewer rows are asked for.
+    """
+
+    max_query: Milliseconds = Field(default=2_000, ge=10)
+
+
+TlsMode = Literal["disabled", "preferred", "required", "verify_ca", "verify_identity"]
+
+
+def _mode(value: Any) -> Any:
+    return value.lower().replace("-", "_") if isinstance(value, str) else value
+
+
+class Tls(Model):
+    """``tls:``. The link's encryption, in MySQL's own words (F171).
+
+    Attributes:
+        mode: ``disabled``; ``preferred``: where the server offers it, nothing verified, and not on the loopback;
+            ``required``: or no connection, nothing verified; ``verify_ca``: the certificate is of the authority;
+            ``verify_identity``: and of the URL's host. The default is ``verify_identity`` once a ``ca`` is given.
+        ca: File of the authority's certificate; without one the system's authorities count.
+        cert: File of our own certificate, for accounts that REQUIRE X509.
+        key: File of its private key.
+        key_password: Of that file.
+    """
+
+    mode: Annotated[TlsMode | None, BeforeValidator(_mode)] = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    key_password: Secret | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.ca is not None and self.mode in {"disabled", "preferred", "required"}:
+            raise ValueError(f"mode {self.mode} verifies nothing, so `ca` would not be looked at: take one of them out")
+        if self.key is not None and self.cert is None:
+            raise ValueError("`key` is of no use without `cert`")
+        return self
+
+    @property
+    def wanted(self) -> TlsMode:
+        """The mode, or what is meant without one."""
+        if self.mode is not None:
+            return self.mode
+        if self.ca is not None:
+            return "verify_identity"
+        return "required" if self.cert is not None else "preferred"
+
+
+class Address(NamedTuple):
+    """What the URL says, decoded."""
+
+    host: str
+    port: int
+    user: str
+    password: str | None
+    database: str | None
+
+
+def parse_url(url: str) -> Address:
+    """``mysql://user:password@host:port/database``.
+
+    Raises:
+        ValueError: It is none; the message does not repeat it (F160).
+    """
+    message = "a URL mysql://user@host:port/database is needed here"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORT
+    except ValueError:
+        raise ValueError(message) from None
+    if parts.scheme != "mysql" or not parts.hostname or not parts.username or parts.fragment:
+        raise ValueError(message)
+    if parts.query:
+        raise ValueError("options in the URL are not read: TLS has the key `tls:`, limits have keys of their own")
+    password = unquote(parts.password) if parts.password is not None else None
+    database = unquote(parts.path.removeprefix("/")) or None
+    return Address(parts.hostname, port, unquote(parts.username), password, database)
+
+
+def _is_mysql(url: Secret) -> Secret:
+    parse_url(url.reveal())
+    return url
+
+
+class MysqlConfig(Model):
+    """A MySQL or MariaDB source; the server says which of the two it is.
+
+    Attributes:
+        url: ``mysql://user:password@host:3306/database``; the database is optional, tables are named in full.
+        password: Instead of the URL's; read again at each connection.
+        tls: The link's encryption.
+        server_id: Ours among the server's replicas, where no other may have it (F65); by default made of the group's
+            and the source's name.
+        heartbeat: While nothing is captured, the server is asked for a sign of life, and the position moves on, at
+            this period (F67).
+        snapshot: Limits of reading existing rows.
+        types: How columns map to values.
+    """
+
+    url: Annotated[Url, AfterValidator(_is_mysql)]
+    password: Secret | None = None
+    tls: Tls = Tls()
+    server_id: int | None = Field(default=None, ge=1, le=_LARGEST_ID)
+    heartbeat: Milliseconds = Field(default=10_000, ge=100)
+    snapshot: SnapshotReads = SnapshotReads()
+    types: TypeOptions = Field(default_factory=TypeOptions)
+
+
+def default_server_id(group: str, connector: str) -> int:
+    """The replica id of a source that names none: the same at each start, from 2^31 up, where people choose few."""
+    digest = hashlib.sha256(f"{group}\0{connector}".encode()).digest()
+    return 2**31 + int.from_bytes(digest[:4], "big") % (2**31 - 1)
+
+
+def server_id(config: MysqlConfig, group: str, connector: str) -> int:
+    """The replica id of this source."""
+    return config.server_id or default_server_id(group, connector)
