@@ -344,10 +344,12 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Add schema_registry: {url: ...} to the file.",
     ),
     "schema_incompatible": Explanation(
-        "The registry refuses the table's new schema under the subject's compatibility rule.",
+        "A column changed its type so that no reader of the topic reads old and new records, or the registry refuses "
+        "the table's new schema under the subject's compatibility rule.",
         _SOURCE_WAITS,
-        "Leave the column out with columns:, or let it pass: PUT /config/SUBJECT with another compatibility. Undoing "
-        "the change does not help, since the rows in between are in the log as they are.",
+        "Leave the column out with columns:, or let it pass: with a registry, PUT /config/SUBJECT with another "
+        "compatibility; without one, changed_types: publish for the table. Undoing the change does not help, since the "
+        "rows in between are in the log as they are.",
     ),
     "schema_refused": Explanation(
         "The registry refuses the schema as invalid or beyond its limits.",

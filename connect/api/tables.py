@@ -31,6 +31,7 @@ class TableOptions:
         columns: Only these columns, in table order; None for all.
         mask: Column → kind of mask.
         new_columns: What an added column does.
+        changed_types: What a column does whose type changes so that no reader reads both.
         events_keep_ms: Retention of the event view in milliseconds; -1 is for ever.
         snapshot: Whether existing rows are read; ``never`` starts with the log.
         where: A SQL condition on the rows that a snapshot reads.
@@ -44,6 +45,7 @@ class TableOptions:
     columns: tuple[str, ...] | None = None
     mask: Mapping[str, Any] | None = None
     new_columns: Literal["publish", "hold", "fail"] = "publish"
+    changed_types: Literal["fail", "publish"] = "fail"
     events_keep_ms: int = -1
     snapshot: Literal["initial", "never"] = "initial"
     where: str | None = None

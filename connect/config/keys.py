@@ -187,6 +187,12 @@ class TableEntry(Model):
     new_columns: Literal["publish", "hold", "fail"] = option(
         "publish", "What a column does that is added later.", changes=Changes.LIVE
     )
+    changed_types: Literal["fail", "publish"] = option(
+        "fail",
+        "What a column does whose type changes so that no reader reads both. `publish` allows it; with a registry so does "
+        "the compatibility NONE of the topic's value subject, and the registry is asked in any case.",
+        changes=Changes.LIVE,
+    )
     events: EventsOptions = option(EventsOptions(), "The event view.")
     snapshot: TableSnapshot = option(TableSnapshot(), "The rows that are there already.")
 

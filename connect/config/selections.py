@@ -29,6 +29,7 @@ _ATTRIBUTES: dict[tuple[str, ...], str] = {
     ("columns",): "columns",
     ("mask",): "mask",
     ("new_columns",): "new_columns",
+    ("changed_types",): "changed_types",
     ("events", "keep"): "events_keep_ms",
     ("snapshot", "mode"): "snapshot",
     ("snapshot", "where"): "where",

@@ -29,8 +29,8 @@ class ShapeHistory:
     ) -> None:
         """``remember`` takes a note that is to ride with the next position.
 
-        ``may_break`` asks whether the operator allowed incompatible schemas of the table's topics; it is asked only
-        when there is one.
+        ``may_break`` asks whether the registry was told to allow incompatible schemas of the table's topics; it is
+        asked only when there is one and the file does not allow it.
         """
         self._name = f"shape:{table}"
         self._options = options
@@ -67,6 +67,9 @@ class ShapeHistory:
         try:
             return evolve(before, now, policy, wanted=wanted)
         except Failed as error:
-            if error.code != "schema_incompatible" or not self._may_break():
+            if error.code != "schema_incompatible" or not self._allowed():
                 raise
         return evolve(before, now, policy, wanted=wanted, allow_incompatible=True)
+
+    def _allowed(self) -> bool:
+        return self._options.changed_types == "publish" or self._may_break()

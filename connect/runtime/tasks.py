@@ -109,7 +109,7 @@ def source_job(
         return JsonFormat() if registry is None else AvroFormat(registry, notes)
 
     def may_break(topics: tuple[str, ...]) -> bool:
-        return registry is None or all(registry.compatibility(f"{topic}-value") == "NONE" for topic in topics)
+        return registry is not None and all(registry.compatibility(f"{topic}-value") == "NONE" for topic in topics)
 
     def context(tables: Mapping[TableId, TableOptions], say: Callable[[str], None]) -> SourceContext:
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)

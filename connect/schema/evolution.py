@@ -102,7 +102,7 @@ def evolve(
         new: The table now, with the topic's key.
         new_columns: The table's policy.
         wanted: The file's ``columns:``, by which an operator lets go of a column that changed; None for all.
-        allow_incompatible: The operator set the subject's compatibility to NONE, which is an explicit word.
+        allow_incompatible: The operator's explicit word: ``changed_types: publish``, or compatibility NONE.
 
     Raises:
         Failed: ``key_changed`` (V4, F109), ``schema_incompatible`` (V3, F101), ``columns_added`` under ``fail``.
@@ -123,9 +123,9 @@ def evolve(
             "schema_incompatible",
             f"{new.table}: {'; '.join(broken)}: readers of the topic cannot read both",
             # Undoing the ALTER mends nothing: the rows in between are in the log as they are (invariant 8).
-            hint="leave the column out with `columns:`, or let it pass: set the compatibility of the topic's value "
-            "subject to NONE in the registry (PUT /config/TOPIC-value; the registry's own, PUT /config, must be "
-            "another); then start again",
+            hint="leave the column out with `columns:`, or let it pass: with a registry, set the compatibility of the "
+            "topic's value subject to NONE (PUT /config/TOPIC-value; the registry's own, PUT /config, must be "
+            "another); without one, `changed_types: publish` for the table; then start again",
         )
     held = added if new_columns == "hold" else ()
     columns = tuple(_published(published, field) for field in new.columns if field.name not in held)

@@ -234,6 +234,23 @@ def test_an_incompatible_schema_stops_the_source_before_the_row(world, registry,
         set_level(registry, "", "NONE")
 
 
+def test_F101_without_a_registry_an_incompatible_type_stops_the_source_until_the_file_allows_it(world, table):
+    file = world.write(ONE.format(name=table, url=world.url, table=table), name=f"{table}.yaml")
+    worker = world.run(file)
+    worker.state(table, "STREAMING")
+    topic = f"{table}.public.{table}"
+
+    world.sql(f"ALTER TABLE {table} ALTER n TYPE text", f"INSERT INTO {table} VALUES (2, 'two')")
+
+    told = worker.state(table, "FAILED")
+    world.told(told, "schema_incompatible", f"public.{table}: ", "`changed_types: publish`")
+    assert world.ids(topic) == [1]
+    assert worker.exit_code() == 1
+    file.write_text(file.read_text().replace(f"[public.{table}]", f"{{public.{table}: {{changed_types: publish}}}}"))
+    world.run(file)
+    world.arrive(topic, 1, 2)
+
+
 def test_an_incompatible_column_that_the_file_leaves_out_lets_the_rest_go_on(world, registry, table):
     file = world.write(ONE.format(name=table, url=world.url, table=table), registry=registry, name=f"{table}.yaml")
     worker = world.run(file)
