@@ -1,6 +1,6 @@
 """All that a plugin author imports. The contract: DESIGN §4; the shipped suite that checks it: ``connect.testing``."""
 
-from connect.api.plugin import Capabilities, Plugin
+from connect.api.plugin import Capabilities, Plugin, later
 from connect.api.position import Position, Resume
 from connect.api.preflight import Finding, Severity
 from connect.api.sink import Failure, Sink, SinkContext, TopicPartition, WriteResult
@@ -33,4 +33,5 @@ __all__ = [
     "Transform",
     "View",
     "WriteResult",
+    "later",
 ]

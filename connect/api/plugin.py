@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
+
+from connect.errors import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -39,6 +42,27 @@ class Capabilities:
 
 def _nothing(*_: Any) -> Iterable[Any]:
     return ()
+
+
+def later(reference: str) -> Callable[..., Any]:
+    """A function or class ``module:name`` whose module is imported at the first call.
+
+    A process that only reads configuration, or runs another plugin's task, does not load this one's client libraries.
+
+    Raises:
+        Failed: ``plugin_broken``, at that call, where the module does not load.
+    """
+    module, _, name = reference.partition(":")
+
+    def call(*args: Any) -> Any:
+        try:
+            function = getattr(import_module(module), name)
+        except ImportError as error:
+            message = f"{reference} does not load: {error}"
+            raise Failed("plugin_broken", message, hint="install what it misses, or a version that fits") from None
+        return function(*args)
+
+    return call
 
 
 @dataclass(frozen=True, kw_only=True)

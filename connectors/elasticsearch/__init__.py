@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from connect.api import Capabilities, Plugin
+from connect.api import Capabilities, Plugin, later
 from connectors.elasticsearch.config import ElasticsearchConfig, ElasticsearchTarget
-from connectors.elasticsearch.doctor import preflight
 from connectors.elasticsearch.failures import FAILURES
-from connectors.elasticsearch.rebuild import rebuild
-from connectors.elasticsearch.sink import ElasticsearchSink
 
 __all__ = ["PLUGIN"]
 
@@ -16,10 +13,10 @@ PLUGIN = Plugin(
     kind="sink",
     config=ElasticsearchConfig,
     target=ElasticsearchTarget,
-    build=ElasticsearchSink,
+    build=later("connectors.elasticsearch.sink:ElasticsearchSink"),
     capabilities=Capabilities(truncate=True, deletes=True, appends=True),
     version="0.1.0",
-    preflight=preflight,
-    rebuild=rebuild,
+    preflight=later("connectors.elasticsearch.doctor:preflight"),
+    rebuild=later("connectors.elasticsearch.rebuild:rebuild"),
     failures=FAILURES,
 )

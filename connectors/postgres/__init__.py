@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from connect.api import Capabilities, Plugin
+from connect.api import Capabilities, Plugin, later
 from connectors.postgres.config import PostgresConfig
-from connectors.postgres.discover import discover
 from connectors.postgres.failures import FAILURES
-from connectors.postgres.preflight import preflight, remove
-from connectors.postgres.source import PostgresSource
 
 __all__ = ["PLUGIN"]
 
@@ -15,12 +12,12 @@ PLUGIN = Plugin(
     name="postgres",
     kind="source",
     config=PostgresConfig,
-    build=PostgresSource,
+    build=later("connectors.postgres.source:PostgresSource"),
     capabilities=Capabilities(snapshots=True, resumes_inside_transactions=True, truncate=True, deletes=True),
     version="0.1.0",
-    discover=discover,
-    preflight=preflight,
-    remove=remove,
+    discover=later("connectors.postgres.discover:discover"),
+    preflight=later("connectors.postgres.preflight:preflight"),
+    remove=later("connectors.postgres.preflight:remove"),
     failures=FAILURES,
     connector="postgresql",
 )

@@ -1,11 +1,8 @@
 """The ``sql`` sink: tables in Postgres or SQLite, equal to their topics, exactly once."""
 
-from connect.api import Capabilities, Plugin
+from connect.api import Capabilities, Plugin, later
 from connectors.sql.config import SqlConfig, SqlTarget
 from connectors.sql.failures import FAILURES
-from connectors.sql.maintenance import rebuild
-from connectors.sql.preflight import preflight
-from connectors.sql.sink import SqlSink
 
 __all__ = ["PLUGIN"]
 
@@ -14,10 +11,10 @@ PLUGIN = Plugin(
     kind="sink",
     config=SqlConfig,
     target=SqlTarget,
-    build=SqlSink,
+    build=later("connectors.sql.sink:SqlSink"),
     capabilities=Capabilities(truncate=True, deletes=True, transactional=True, appends=True),
     version="0.1.0",
-    preflight=preflight,
-    rebuild=rebuild,
+    preflight=later("connectors.sql.preflight:preflight"),
+    rebuild=later("connectors.sql.maintenance:rebuild"),
     failures=FAILURES,
 )
