@@ -206,6 +206,37 @@ def published_tables(connection: psycopg.Connection[Any], names: Sequence[str]) 
     }
 
 
+_SCHEMA_ENTRIES: Final = """
+ UNION SELECT v.table_oid, s.oid::int8 FROM via v JOIN pg_catalog.pg_class c ON c.oid = v.oid
+  JOIN pg_catalog.pg_publication_namespace s ON s.pnnspid = c.relnamespace JOIN wanted w ON w.oid = s.pnpubid
+"""
+_ENTRIES: Final = """
+WITH wanted AS (SELECT oid, puballtables FROM pg_catalog.pg_publication WHERE pubname = ANY(%s)),
+via AS (
+  SELECT t.oid AS table_oid, t.oid FROM unnest(%s::oid[]) t (oid)
+  UNION SELECT t.oid, a.relid FROM unnest(%s::oid[]) t (oid), pg_catalog.pg_partition_ancestors(t.oid) a
+)
+SELECT v.table_oid::int8, r.oid::int8 AS entry FROM via v JOIN pg_catalog.pg_publication_rel r ON r.prrelid = v.oid
+  JOIN wanted w ON w.oid = r.prpubid
+ UNION SELECT v.table_oid, w.oid::int8 FROM via v CROSS JOIN wanted w WHERE w.puballtables
+"""
+
+
+def publication_entries(
+    connection: psycopg.Connection[Any], names: Sequence[str], tables: Mapping[TableId, CatalogTable]
+) -> dict[TableId, list[int]]:
+    """OIDs of what publishes each table: its own entry, its partition root's or its schema's, or ``ALL TABLES``.
+
+    An entry that was dropped and made again has another OID, and the log between the two leaves the table out.
+    """
+    oids = [info.oid for info in tables.values()]
+    query = _ENTRIES + (_SCHEMA_ENTRIES if connection.info.server_version >= 150_000 else "") + " ORDER BY entry"
+    entries: dict[int, list[int]] = {oid: [] for oid in oids}
+    for oid, entry in connection.execute(query.encode(), (list(names), oids, oids)).fetchall():
+        entries[oid].append(entry)
+    return {table: entries[info.oid] for table, info in tables.items()}
+
+
 def drop_publications(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[str]:
     """Drop those that exist; one sentence for each thing done."""
     done = []

@@ -18,7 +18,7 @@ from connectors.postgres.config import inserts_publication, publication_name, sl
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import translate
 from connectors.postgres.position import PostgresPosition
-from connectors.postgres.publication import check_publications, ensure_publications
+from connectors.postgres.publication import check_publications, ensure_publications, publication_entries
 from connectors.postgres.relations import Catalog, Relations, catalog_key
 from connectors.postgres.replication import Replication
 from connectors.postgres.server import check_ready, find_tables
@@ -41,6 +41,7 @@ MAX_ROWS: Final = 10_000
 MAX_BYTES: Final = 8 * 2**20
 TABLES_NOTE: Final = "postgres:tables"  # the note of the captured tables' OIDs
 PUBLICATIONS_NOTE: Final = "postgres:publications"  # the note of those that the position was streamed from
+ENTRIES_NOTE: Final = "postgres:entries"  # the note of what publishes the captured tables, by OID
 _RETAINED_SECONDS: Final = 5.0
 _TEXT: Final = Type(Kind.STRING)
 _INT64: Final = Type(Kind.INT64)
@@ -67,6 +68,7 @@ class PostgresSource:
         self._main = publication_name(config, context.group, context.connector)
         self._prefix = f"connect.{context.group}.{context.connector}"
         self.database = ""  # known once ``open`` connected
+        self.rejoined: frozenset[TableId] = frozenset()
         self._notes: dict[str, dict[str, Any] | None] = {}
         self._publications: list[str] = []
         self._resources = contextlib.ExitStack()
@@ -156,12 +158,19 @@ class PostgresSource:
     def _ensure_publications(self, tables: Mapping[TableId, CatalogTable], resume: Resume | None) -> list[str]:
         # Before the slot: a slot cannot pass a point of the log where its publication did not exist (F20).
         side, connector, inserts = self._connection, self._context.connector, inserts_publication(self._main)
+        notes = resume.notes if resume is not None else {}
+        found = publication_entries(side, [self._main, inserts], tables)
         if not self._config.publication.manage:
-            return check_publications(side, self._main, inserts, tables, connector)
-        before = resume.notes.get(PUBLICATIONS_NOTE, {}).get("names", []) if resume is not None else None
-        names = ensure_publications(side, self._main, inserts, tables, connector, before)
-        if names != before:
-            self._notes[PUBLICATIONS_NOTE] = {"names": names}
+            names = check_publications(side, self._main, inserts, tables, connector)
+        else:
+            before = notes.get(PUBLICATIONS_NOTE, {}).get("names", []) if resume is not None else None
+            names = ensure_publications(side, self._main, inserts, tables, connector, before)
+            if names != before:
+                self._notes[PUBLICATIONS_NOTE] = {"names": names}
+        self.rejoined = _rejoined(found, notes)
+        entries = {str(table): now for table, now in publication_entries(side, names, tables).items()}
+        if entries != notes.get(ENTRIES_NOTE):
+            self._notes[ENTRIES_NOTE] = entries
         return names
 
     def _first(self, identity: Identity) -> PostgresPosition:
@@ -321,3 +330,17 @@ class PostgresSource:
         """End the stream and the connections. Idempotent."""
         self._replication = None
         self._resources.close()
+
+
+def _rejoined(found: Mapping[TableId, list[int]], notes: Mapping[str, dict[str, Any]]) -> frozenset[TableId]:
+    """Tables captured before that nothing published for a while: their changes meanwhile are not in the log.
+
+    ``found`` is what publishes them before this start mends it. One that moves between our two publications has, until
+    then, what published it before.
+    """
+    captured, before = notes.get(TABLES_NOTE, {}), notes.get(ENTRIES_NOTE, {})
+    return frozenset(
+        table
+        for table, entries in found.items()
+        if str(table) in captured and not set(entries) & set(before.get(str(table), entries))
+    )

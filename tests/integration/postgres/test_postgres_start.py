@@ -162,6 +162,73 @@ def test_a_table_that_got_an_identity_moves_to_the_main_publication(world):
     assert [e.op.value for e in reader.read(2)] == ["c", "u"]
 
 
+def restarted(world, *between, tables=("public.a", "public.b"), **keys):
+    """What a source finds rejoined when it starts again, after these statements."""
+    reader = world.open(*tables, **keys)
+    world.sql("INSERT INTO a VALUES (1)")
+    reader.read(1)
+    resume = reader.close()
+    world.sql(*(statement.format(world.slot) for statement in between))
+    reader = world.open(*tables, resume=resume, **keys)
+    world.sql("INSERT INTO a VALUES (2)")
+    reader.read(1)
+    position, notes = reader.close()
+    later = world.open(*tables, resume=Resume(position, {**resume.notes, **notes}), **keys)
+    assert later.source.rejoined == frozenset()
+    return {str(table) for table in reader.source.rejoined}
+
+
+def make_a_and_b(world):
+    world.sql("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (id int PRIMARY KEY)")
+
+
+def test_F20_a_table_that_left_the_publication_by_hand_is_named_and_joins_again(world):
+    make_a_and_b(world)
+    assert restarted(world, 'ALTER PUBLICATION "{}" DROP TABLE b') == {"public.b"}
+    assert published(world) == [("", "a"), ("", "b")]
+
+
+def test_F20_so_is_one_that_was_dropped_from_it_and_added_again(world):
+    make_a_and_b(world)
+    drop_and_add = ('ALTER PUBLICATION "{}" DROP TABLE b', 'ALTER PUBLICATION "{}" ADD TABLE b')
+    assert restarted(world, *drop_and_add) == {"public.b"}
+
+
+def test_F20_so_is_one_of_an_own_publication_of_the_operator(world):
+    make_a_and_b(world)
+    world.sql("CREATE PUBLICATION p FOR TABLE a, b")
+    between = ("ALTER PUBLICATION p DROP TABLE a", "ALTER PUBLICATION p ADD TABLE a")
+    assert restarted(world, *between, publication={"name": "p", "manage": False}) == {"public.a"}
+
+
+def test_a_table_that_never_left_is_not_named(world):
+    make_a_and_b(world)
+    world.sql("CREATE TABLE c (id int PRIMARY KEY)")
+    assert restarted(world, 'ALTER PUBLICATION "{}" ADD TABLE c') == set()
+
+
+def test_a_publication_of_all_tables_names_no_table(world):
+    make_a_and_b(world)
+    world.sql("CREATE PUBLICATION p FOR ALL TABLES")
+    assert restarted(world, "CREATE TABLE c (id int)", publication={"name": "p", "manage": False}) == set()
+
+
+def test_a_table_that_moves_between_our_publications_is_not_named(world):
+    world.sql("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (line text)")
+    assert restarted(world, "ALTER TABLE b REPLICA IDENTITY FULL") == set()
+
+
+def test_a_table_that_was_left_out_and_named_again_is_not_named(world):
+    make_a_and_b(world)
+    first = world.open("public.a", "public.b")
+    world.sql("INSERT INTO a VALUES (1)")
+    first.read(1)
+    second = world.open("public.a", resume=first.close())
+    world.sql("INSERT INTO a VALUES (2)")
+    second.read(1)
+    assert world.open("public.a", "public.b", resume=second.close()).source.rejoined == frozenset()
+
+
 def test_an_own_publication_of_the_operator_is_used_as_it_is(world):
     world.sql("CREATE TABLE t (id int PRIMARY KEY, v int, w int)", 'CREATE PUBLICATION "Mine" FOR ALL TABLES')
     reader = world.open("public.t", publication={"name": "Mine", "manage": False})
