@@ -189,8 +189,8 @@ class TableEntry(Model):
     )
     changed_types: Literal["fail", "publish"] = option(
         "fail",
-        "What a column does whose type changes so that no reader reads both. `publish` allows it; with a registry so does "
-        "the compatibility NONE of the topic's value subject, and the registry is asked in any case.",
+        "What a column does whose type changes so that no reader reads both. `publish` allows it; with a registry so "
+        "does the compatibility NONE of the topic's value subject, and the registry is asked in any case.",
         changes=Changes.LIVE,
     )
     events: EventsOptions = option(EventsOptions(), "The event view.")

@@ -7,6 +7,10 @@ from typing import Final
 _WAITS: Final = "Nothing is lost while the slot keeps the log: the stored position and the slot are left as they are."
 _GONE: Final = "What was published stays; the changes after the stored position that this slot no longer has are gone."
 _ANEW: Final = "Run `connect remove SOURCE`, then start anew: the tables are read again."
+_NEW_PUBLICATION: Final = (
+    "Before the first start, with `publication: {manage: false}`: create it by the hint's SQL. Later, one made now is "
+    "too young for the slot. If only a table that was just named needs it, take that table out again. Else:"
+)
 
 FAILURES: Final[dict[str, tuple[str, str, str]]] = {
     "source_unreachable": (
@@ -106,9 +110,9 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
         "Run the version that wrote it.",
     ),
     "publication_missing": (
-        "A publication does not exist, or did not exist at the slot's point of the log.",
+        "A publication does not exist, or did not exist at the slot's point of the log: not made yet, or dropped.",
         "The server would leave changes out there, so nothing was delivered past that point.",
-        f"Create it by the hint's SQL if it is missing now; if the slot is older than the publication: {_ANEW}",
+        f"{_NEW_PUBLICATION} {_ANEW}",
     ),
     "not_published": (
         "A publication that the operator manages does not send everything that the file captures.",

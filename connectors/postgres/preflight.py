@@ -238,7 +238,9 @@ def _publication(
 ) -> Iterator[Finding]:
     main = publication_name(config, context.group, context.connector)
     if not config.publication.manage:
-        check_publications(connection, main, inserts_publication(main), tables, context.connector)
+        started = read_slot(connection, slot_name(config, context.group, context.connector)) is not None
+        inserts = inserts_publication(main)
+        check_publications(connection, main, inserts, tables, context.connector, started=started)
         yield Finding("publication", _OK, f"the publication {main} sends every table of the file")
         return
     if publication_exists(connection, main):

@@ -149,14 +149,24 @@ def _not_ours(error: psycopg.Error, name: str, tables: list[TableId], actions: s
 
 
 def check_publications(
-    connection: psycopg.Connection[Any], main: str, inserts: str, tables: Mapping[TableId, CatalogTable], connector: str
+    connection: psycopg.Connection[Any],
+    main: str,
+    inserts: str,
+    tables: Mapping[TableId, CatalogTable],
+    connector: str,
+    *,
+    started: bool,
 ) -> list[str]:
     """A publication that the operator manages must send every captured table; returns the names to subscribe to.
+
+    ``started``: there is a position, which a publication made now would be younger than.
 
     Raises:
         Failed: ``publication_missing``, ``not_published``.
     """
     names = [name for name in (main, inserts) if publication_exists(connection, name)]
+    if main not in names and started:
+        raise _younger(main, [], connector)
     if main not in names:
         raise Failed(
             "publication_missing",

@@ -161,7 +161,7 @@ class PostgresSource:
         notes = resume.notes if resume is not None else {}
         found = publication_entries(side, [self._main, inserts], tables)
         if not self._config.publication.manage:
-            names = check_publications(side, self._main, inserts, tables, connector)
+            names = check_publications(side, self._main, inserts, tables, connector, started=resume is not None)
         else:
             before = notes.get(PUBLICATIONS_NOTE, {}).get("names", []) if resume is not None else None
             names = ensure_publications(side, self._main, inserts, tables, connector, before)

@@ -241,6 +241,15 @@ def test_F20_a_missing_publication_that_must_not_be_made_is_refused(world):
     assert code_of(world, "public.t", publication={"name": "p", "manage": False}) == "publication_missing"
 
 
+def test_F20_a_publication_of_the_operator_that_was_dropped_is_not_to_be_made_again(world):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)", "CREATE PUBLICATION p FOR TABLE t")
+    resume = world.open("public.t", publication={"name": "p", "manage": False}).close()
+    world.sql("DROP PUBLICATION p")
+    with pytest.raises(Failed, match="would be younger") as failed:
+        world.open("public.t", resume=resume, publication={"name": "p", "manage": False})
+    assert "connect remove SOURCE" in failed.value.hint
+
+
 def test_a_table_outside_the_operators_publication_is_refused(world):
     world.sql("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (id int PRIMARY KEY)")
     world.sql("CREATE PUBLICATION p FOR TABLE a")

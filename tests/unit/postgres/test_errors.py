@@ -5,6 +5,7 @@ from connect.errors import Failed, Retriable
 from connect.schema.model import TableId
 from connectors.postgres import PLUGIN
 from connectors.postgres.errors import translate
+from connectors.postgres.failures import FAILURES
 
 STATES = [
     ("08006", Retriable, "source_unreachable"),
@@ -77,3 +78,10 @@ def test_a_missing_right_of_the_role_comes_with_its_alter():
 def test_every_code_of_the_table_is_explained():
     codes = {code for _, _, code in (*STATES, *TEXTS)}
     assert codes <= set(PLUGIN.failures)
+
+
+def test_what_to_do_about_a_missing_publication_fits_whoever_manages_it():
+    what_to_do = FAILURES["publication_missing"][2]
+    assert "manage: false" in what_to_do
+    assert "connect remove SOURCE" in what_to_do
+    assert "take that table out" in what_to_do
