@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pymysql
 from pymysql.connections import Connection as PymysqlConnection
+from pymysql.constants import COMMAND, CR
 
 from connect.errors import Failed
 from connectors.mysql import quoting
 from connectors.mysql.config import Address, parse_url
 from connectors.mysql.errors import translate
+from connectors.mysql.text_rows import row_packets
 
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+
     from connectors.mysql.config import MysqlConfig, Tls
 
 CONNECT_SECONDS: Final = 10
+_BUFFER: Final = 256 * 1024
 READ_SECONDS: Final = 60.0  # longer than any statement of ours may take
 
 # Values must print the same whatever the server's and the account's settings; nothing may cut a result short.
@@ -37,8 +43,6 @@ _PINNED_BY_KIND: Final = {
 }
 _MINIMUM: Final = {"mysql": (8, 0), "mariadb": (10, 5)}
 _NAMES: Final = {"mysql": "MySQL", "mariadb": "MariaDB"}
-_ASKED_FOR_A_FILE: Final = 2068
-_CANNOT_LOAD_PLUGIN: Final = 2059
 
 
 class Connection(PymysqlConnection):
@@ -50,20 +54,64 @@ class Connection(PymysqlConnection):
 
     server_version: str
     _secure: bool
+    # What the stubs of PyMySQL leave out.
+    _sock: socket.socket
+    _rfile: Any
+    _next_seq_id: int
+    _execute_command: Callable[[int, str], None]
+    _read_packet: Callable[..., Any]
+    _force_close: Callable[[], None]
+
+    def undecoded(self) -> None:
+        """Have text sent in its column's own character set from now on, and read through a buffer fit for rows."""
+        self.query("SET SESSION character_set_results = NULL")
+        self._rfile = self._sock.makefile("rb", buffering=_BUFFER)
+
+    def select(self, query: str) -> Iterator[bytes]:
+        """The row packets of one SELECT, read while they are iterated; ``text_rows.split_row`` has their cells.
+
+        Left before its end, or ended by an error, it closes the connection: the server then ends the query at its
+        next write.
+
+        Raises:
+            pymysql.Error: What the server or the link met, also between rows.
+        """
+        done = False
+        try:
+            self._execute_command(COMMAND.COM_QUERY, query)
+            first = self._read_packet()
+            if first.is_load_local_packet():
+                raise _asked_for_a_file()
+            columns = 0 if first.is_ok_packet() else first.read_length_encoded_integer()
+            for _ in range(columns + 1 if columns else 0):  # their definitions and an end
+                self._read_packet()
+            if columns:
+                yield from row_packets(self._rfile.read, self._next_seq_id)
+            done = True
+        except (OSError, ValueError) as error:  # the read's time limit, or a closed file
+            raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"the link broke: {error}") from None
+        finally:
+            if not done and self.open:
+                self._force_close()
 
     def _process_auth(self, plugin_name: bytes, *rest: Any) -> Any:
         plain = plugin_name in {b"mysql_clear_password", b"dialog"} and not self._secure
         if plain or plugin_name == b"mysql_old_password":
             message = f"the server asked for {plugin_name.decode(errors='replace')}, which would give the password away"
-            raise pymysql.OperationalError(_CANNOT_LOAD_PLUGIN, message)
+            raise pymysql.OperationalError(CR.CR_AUTH_PLUGIN_CANNOT_LOAD, message)
         return super()._process_auth(plugin_name, *rest)  # type: ignore[misc]  # the stubs lack it
 
     def _read_query_result(self, unbuffered: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyMySQL's signature
         try:
             return super()._read_query_result(unbuffered)  # type: ignore[misc]  # the stubs lack it
         except RuntimeError:  # F170: LOAD DATA LOCAL, which the handshake did not offer
-            self._force_close()  # type: ignore[attr-defined]  # the stubs lack it
-            raise pymysql.OperationalError(_ASKED_FOR_A_FILE, "the server asked for a file of this machine") from None
+            self._force_close()
+            raise _asked_for_a_file() from None
+
+
+def _asked_for_a_file() -> pymysql.Error:
+    message = "the server asked for a file of this machine"
+    return pymysql.OperationalError(CR.CR_LOAD_DATA_LOCAL_INFILE_REJECTED, message)
 
 
 def connect(config: MysqlConfig, connector: str, *, read_timeout: float = READ_SECONDS) -> Connection:
