@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import psycopg
 from psycopg import sql
 
+from connect.demo.verdict import Change, Verdict, differing
 from connect.record import Op
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from connect.demo.verdict import Histories, Key
     from connect.record import SinkRecord
 
 TABLES: Final = (
@@ -36,25 +38,10 @@ INDEXED: Final = ("public.customers", "public.products", "public.orders")
 _CHANGES: Final = frozenset({Op.CREATE, Op.UPDATE, Op.DELETE})
 
 
-class Change(NamedTuple):
-    """One change of one key; ``n`` is its number, which a delete's record does not carry."""
-
-    op: str
-    n: int | None
-
-
-History = dict[str, dict[str, list[Change]]]  # table → key as JSON → its changes in order
-
-
 @dataclass
-class TableResult:
-    """What was found of one table."""
+class TableResult(Verdict):
+    """What was found of one table: its changes, and its rows in the targets."""
 
-    made: int = 0
-    found: int = 0
-    lost: int = 0
-    repeated: int = 0
-    disordered: int = 0
     source_rows: int = 0
     sql_rows: int = 0
     index_rows: int | None = None
@@ -77,18 +64,18 @@ class Result:
         return not any(self.total(name) for name in ("lost", "repeated", "disordered", "differing"))
 
 
-def ledger(connection: psycopg.Connection[Any]) -> History:
-    """What the monolith did."""
-    history: History = defaultdict(lambda: defaultdict(list))
+def ledger(connection: psycopg.Connection[Any]) -> dict[str, Histories]:
+    """What the monolith did, by table; a change's number stands for its row."""
+    made: dict[str, Histories] = defaultdict(lambda: defaultdict(list))
     query = "SELECT table_name, key::text, n, op::text FROM ledger.changes ORDER BY table_name, key, n, id"
     for table, key, n, op in connection.execute(query):
-        history[table][_key_text(orjson.loads(key))].append(Change(op, None if op == "d" else n))
-    return history
+        made[table][_key(orjson.loads(key))].append(Change(op, None if op == "d" else (str(n),)))
+    return made
 
 
-def topics(records: Iterable[SinkRecord], saw: Callable[[int], None]) -> tuple[History, Counter[str]]:
-    """What the topics hold: changes by key, and the times that each event of a keyless table was met."""
-    history: History = defaultdict(lambda: defaultdict(list))
+def topics(records: Iterable[SinkRecord], saw: Callable[[int], None]) -> tuple[dict[str, Histories], Counter[str]]:
+    """What the topics hold: changes by table, and the times that each event of a keyless table was met."""
+    found: dict[str, Histories] = defaultdict(lambda: defaultdict(list))
     events: Counter[str] = Counter()
     for number, record in enumerate(records):
         if number % 1000 == 0:
@@ -97,31 +84,19 @@ def topics(records: Iterable[SinkRecord], saw: Callable[[int], None]) -> tuple[H
         if table in KEYLESS:
             events[record.after["event"] if record.after else ""] += 1
         elif record.op in _CHANGES and not record.tombstone and record.key is not None:
-            n = record.after["lock_version"] if record.after is not None else None
-            history[table][_key_text(list(record.key.key))].append(Change(record.op.value, n))
-    return history, events
+            row = (str(record.after["lock_version"]),) if record.after is not None else None
+            found[table][_key(record.key.key)].append(Change(record.op.value, row))
+    return found, events
 
 
-def _key_text(key: Sequence[Any]) -> str:
-    return orjson.dumps([part if isinstance(part, int) else str(part) for part in key]).decode()
+def _key(key: Iterable[Any]) -> Key:
+    return tuple(str(part) for part in key)
 
 
-def compare_changes(result: TableResult, made: Mapping[str, list[Change]], found: Mapping[str, list[Change]]) -> None:
-    """Count what was lost, repeated or out of order, key by key."""
-    for key in made.keys() | found.keys():
-        wanted, seen = made.get(key, []), found.get(key, [])
-        lost, repeated = Counter(wanted) - Counter(seen), Counter(seen) - Counter(wanted)
-        result.made += len(wanted)
-        result.found += len(seen)
-        result.lost += lost.total()
-        result.repeated += repeated.total()
-        result.disordered += not lost and not repeated and wanted != seen
-
-
-def compare_events(result: TableResult, made: Mapping[str, list[Change]], found: Counter[str]) -> None:
-    """The same for a table without a key, whose rows have a number of their own."""
-    for key in made:
-        [event] = orjson.loads(key)
+def compare_events(result: TableResult, made: Histories, found: Counter[str]) -> None:
+    """The same for a table without a key, whose rows have a number of their own; the fill is not in the ledger."""
+    for (event,) in made:
+        assert event is not None  # noqa: S101 - the ledger's key
         result.made += 1
         result.found += found[event] > 0
         result.lost += found[event] == 0
@@ -133,10 +108,10 @@ def compare_rows(
 ) -> None:
     """Every column of every row of the source beside the SQL target's, as text."""
     columns = _columns(source, table)
-    here = Counter(_rows(source, sql.Identifier(*table.split(".")), columns))
-    there = Counter(_rows(target, sql.Identifier(table.split(".")[1]), columns))
-    result.source_rows, result.sql_rows = here.total(), there.total()
-    result.differing += max((here - there).total(), (there - here).total())
+    here = list(_rows(source, sql.Identifier(*table.split(".")), columns))
+    there = list(_rows(target, sql.Identifier(table.split(".")[1]), columns))
+    result.source_rows, result.sql_rows = len(here), len(there)
+    result.differing += differing(here, there)
 
 
 def _columns(source: psycopg.Connection[Any], table: str) -> list[tuple[str, bool]]:

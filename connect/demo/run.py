@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from elasticsearch import Elasticsearch
 
-from connect.demo import check
+from connect.demo import check, verdict
 from connect.demo.monolith import Monolith
 from connect.demo.show import Show, result_table
 from connect.demo.worker import Worker
@@ -215,7 +215,7 @@ def compare(where: Addresses, saw: Callable[[int], None]) -> check.Result:
             if table in check.KEYLESS:
                 check.compare_events(row, made[table], events)
             else:
-                check.compare_changes(row, made[table], found[table])
+                row.add(verdict.check(made[table], found[table]))
             check.compare_rows(row, table, source, warehouse)
     _compare_index(where, result)
     return result

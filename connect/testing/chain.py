@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from elasticsearch import Elasticsearch, NotFoundError, helpers
 
+from connect.demo.verdict import Verdict, check, check_events, differing, fold
 from connect.errors import ConnectError
-from connect.testing.checker import Verdict, check, check_events, differing, fold
 from connect.testing.oracle import LogOracle, canonical, columns, rows
 from connect.testing.topics import read_topic
 from connect.testing.victim import Victim, brief
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from connect.testing.checker import Row
+    from connect.demo.verdict import Row
     from connect.testing.oracle import TableLog
 
 SOURCE: Final = "bench"  # the source's name

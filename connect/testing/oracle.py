@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import psycopg
 from psycopg import sql
 
-from connect.testing.checker import READ, Change, Histories, Row
+from connect.demo.verdict import READ, Change, Histories, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

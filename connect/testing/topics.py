@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from connect.demo.verdict import Change, Histories, Key, Row
 from connect.kafka.positions import read_to
 from connect.kafka.topics import Topics
 from connect.record import Op
 from connect.schema.reader import RecordReader
 from connect.schema.registry import RegistryClient
-from connect.testing.checker import Change, Histories, Key, Row
 from connect.testing.oracle import canonical
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from connect.demo.verdict import READ
 from connect.testing.chain import SOURCE
-from connect.testing.checker import READ
 from connect.testing.topics import read_topic
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from connect.testing.checker import Change
+from connect.demo.verdict import Change
 from connect.testing.oracle import LogOracle, TableLog, parse_cells
 
 

@@ -1,4 +1,4 @@
-"""The checker finds what it is for: each fault that a connector could have, made on purpose."""
+"""The verdict finds what it is for: each fault that a connector could have, made on purpose."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from connect.testing.checker import READ, Change, check, check_events, differing, fold
+from connect.demo.verdict import READ, Change, check, check_events, differing, fold
 
 KEY = ("7",)
 
