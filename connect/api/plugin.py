@@ -86,6 +86,7 @@ class Plugin:
         failures: Codes of this plugin's own for ``connect explain``:
             code → (what happened, is anything lost, what to do).
         connector: The ``source.connector`` word of the envelope, for sources; Debezium's where one exists.
+        schemes: Of the URLs that a source takes, for commands that are given a URL alone.
     """
 
     name: str
@@ -101,3 +102,4 @@ class Plugin:
     rebuild: Callable[[Any, Any], Iterable[str]] = _nothing
     failures: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     connector: str = ""
+    schemes: tuple[str, ...] = ()

@@ -52,6 +52,7 @@ class SourceContext:
         spool: A folder of this task's own, mode 0700, emptied at start, for transactions too big to hold.
         say: Tells the operator in one sentence what is going on or waited for; "" when it is over.
         stopping: True once the task should end; long waits look at it at least every 100 ms.
+        temporary: It is only looked at: what the server keeps for this reader must end with the connection.
     """
 
     connector: str
@@ -60,6 +61,7 @@ class SourceContext:
     spool: Path
     say: Callable[[str], None] = field(default=lambda _: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
+    temporary: bool = False
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ class Lazy(NamedTuple):
 
 
 COMMANDS: Final = {
+    "peek": Lazy("connect.cli.peek:peek", "Watch a database's changes on the terminal: no Kafka, nothing left behind."),
     "run": Lazy("connect.cli.run:run", "Run every connector of the files until Ctrl-C."),
     "status": Lazy("connect.cli.status:status", "Show where every table is, and how far behind."),
     "validate": Lazy("connect.cli.validate:validate", "Check the files, without a server."),

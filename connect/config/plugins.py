@@ -41,6 +41,20 @@ def load(name: str, kind: Kind) -> Plugin:
     return plugin
 
 
+def for_url(url: str) -> Plugin:
+    """The source plugin that reads a URL's kind of server.
+
+    Raises:
+        Failed: ``plugin_unknown``.
+    """
+    scheme, separator, _ = url.partition("://")
+    known = {name: found.plugin for found in discover() if found.plugin for name in found.plugin.schemes}
+    if not separator or scheme not in known:
+        what = f"no source reads {scheme}:// URLs" if separator else "this is no URL"
+        raise Failed("plugin_unknown", what, hint=" or ".join(f"{name}://user@host:port/database" for name in known))
+    return known[scheme]
+
+
 def discover() -> list[Found]:
     """Every installed plugin; one that does not load is told by name and the others go on."""
     found = []

@@ -20,4 +20,5 @@ PLUGIN = Plugin(
     remove=later("connectors.postgres.preflight:remove"),
     failures=FAILURES,
     connector="postgresql",
+    schemes=("postgresql",),
 )

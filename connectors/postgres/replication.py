@@ -18,9 +18,10 @@ from connectors.postgres.ackgate import AckGate
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import UNREACHABLE, translate
 from connectors.postgres.position import format_lsn, parse_lsn
+from connectors.postgres.slot import create_slot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from connectors.postgres.config import PostgresConfig
 
@@ -120,6 +121,16 @@ class Replication:
             return self._connection.execute(command.encode()).fetchall()
         except psycopg.Error as error:
             raise translate(error, f"{self._connector}: {command}") from None
+
+    def create_temporary_slot(
+        self,
+        watcher: psycopg.Connection[Any],
+        slot: str,
+        say: Callable[[str], None],
+        stopping: Callable[[], bool],
+    ) -> int:
+        """Make a slot that ends with this connection; the LSN where it starts. Before ``start``."""
+        return create_slot(self._connection, watcher, slot, say, stopping, temporary=True)
 
     def start(self, slot: str, publications: Sequence[str], start: int, wal_end: int, *, streaming: bool) -> None:
         """START_REPLICATION from ``start``: the slot is ours, and nothing is confirmed before ``run``.

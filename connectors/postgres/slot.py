@@ -141,20 +141,27 @@ def create_slot(
     name: str,
     say: Callable[[str], None],
     stopping: Callable[[], bool],
+    *,
+    temporary: bool = False,
 ) -> int:
     """Create the slot and return the LSN where it starts. The server waits for every open transaction meanwhile.
 
     Args:
-        creator: Runs the statement; nothing else uses it.
+        creator: Runs the statement; nothing else uses it meanwhile. For a temporary slot the walsender that will read
+            it: such a slot is its session's, and ends with it.
         watcher: Asks for whom it waits.
         name: Of the slot.
         say: Hears for whom it waits: pid and age.
         stopping: Ends the wait; the half-made slot is dropped by the server.
+        temporary: Made by the replication protocol's own command.
     """
     pgconn = creator.pgconn
-    pgconn.send_query_params(
-        b"SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')", [name.encode()]
-    )
+    if temporary:
+        command = f'CREATE_REPLICATION_SLOT "{name}" TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT'
+        pgconn.send_query(command.encode())  # its second column is the LSN, as is the function's
+    else:
+        query = b"SELECT slot_name, lsn FROM pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')"
+        pgconn.send_query_params(query, [name.encode()])
     asked_at = time.monotonic()
     try:
         while pgconn.is_busy():
@@ -175,7 +182,7 @@ def create_slot(
         raise translate(error, f"creating the slot {name}") from None
     while pgconn.get_result() is not None:
         pass
-    return parse_lsn((result.get_value(0, 0) or b"").decode())
+    return parse_lsn((result.get_value(0, 1) or b"").decode())
 
 
 def _waits_for(watcher: psycopg.Connection[Any], pid: int, name: str) -> str:

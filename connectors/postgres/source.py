@@ -111,7 +111,7 @@ class PostgresSource:
             self._check_slot(stored)
         self._remember(tables, resume.notes if resume is not None else {})
         self._publications = self._ensure_publications(tables, resume)
-        position = self._continued(stored, identity) if resume is not None else self._first(identity)
+        position = self._continued(stored, identity) if resume is not None else self._first(identity, replication)
         self._start(replication, identity, position, tables)
         return position
 
@@ -173,8 +173,12 @@ class PostgresSource:
             self._notes[ENTRIES_NOTE] = entries
         return names
 
-    def _first(self, identity: Identity) -> PostgresPosition:
+    def _first(self, identity: Identity, replication: Replication) -> PostgresPosition:
         """A slot at the head of the log; one of our name without a stored position is from a start that broke off."""
+        context = self._context
+        if context.temporary:
+            lsn = replication.create_temporary_slot(self._connection, self._slot, context.say, context.stopping)
+            return PostgresPosition(identity.system_id, identity.timeline, lsn)
         wait_until_free(self._connection, self._slot, self._context.say, self._context.stopping)
         slot = read_slot(self._connection, self._slot)  # nobody moves it now
         if slot is not None:
@@ -207,7 +211,8 @@ class PostgresSource:
         """START_REPLICATION once nobody reads the slot, and see that whoever read it before left us what is ours."""
         context, streaming = self._context, self._config.streaming == "on"
         while True:
-            wait_until_free(self._connection, self._slot, context.say, context.stopping)
+            if not context.temporary:  # such a slot is this connection's already
+                wait_until_free(self._connection, self._slot, context.say, context.stopping)
             self._check_slot(position)
             try:
                 replication.start(self._slot, self._publications, position.lsn, wal_end, streaming=streaming)
