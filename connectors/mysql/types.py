@@ -57,7 +57,7 @@ _FIXED: Final[dict[str, Type]] = {
     "inet4": _TEXT,
     "inet6": _TEXT,
     "point": _POINT,
-    **{name: _TEXT for name in TEXT_TYPES},
+    **dict.fromkeys(TEXT_TYPES, _TEXT),
     **{name: _GEOMETRY for name in GEOMETRY_TYPES if name != "point"},
 }
 _INTEGERS: Final[dict[str, tuple[Kind, Kind]]] = {  # signed, unsigned
