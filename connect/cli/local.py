@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from connect.errors import ConnectError
 from connect.local.home import KEEPER_LOCK, is_locked, open_home
 from connect.local.keeper import is_running
-from connect.local.stack import KINDS, Stack
+from connect.local.stack import DEFAULT, KINDS, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Real servers as child processes: Kafka, registry, Elasticsearch, PostgreSQL.",
+    help="Real servers as child processes: Kafka, registry, Elasticsearch, PostgreSQL, MySQL, MariaDB.",
 )
 _err = Console(stderr=True)
 
@@ -37,7 +37,7 @@ DOWN_TIMEOUT = 30.0  # seconds
 @app.command()
 def up(
     *,
-    only: Annotated[str, typer.Option("--only", help=f"Of {','.join(KINDS)}.")] = ",".join(KINDS),
+    only: Annotated[str, typer.Option("--only", help=f"Of {','.join(KINDS)}.")] = ",".join(DEFAULT),
     detach: Annotated[bool, typer.Option("--detach", help="Leave them running until `connect local down`.")] = False,
     as_json: JsonOption = False,
     secure: Annotated[bool, typer.Option("--secure", help="TLS and passwords (Kafka: SCRAM-SHA-512).")] = False,

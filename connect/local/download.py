@@ -13,7 +13,7 @@ import zipfile
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from connect.errors import ConnectError
 from connect.local.home import exclusive, is_locked
@@ -28,6 +28,26 @@ if TYPE_CHECKING:
     from connect.local.progress import Progress
 
 READ_TIMEOUT = 30  # seconds without a byte
+
+
+class Download(Protocol):
+    """What ends up in a folder of the cache: a bundle of the Maven repository, or packages of Debian."""
+
+    @property
+    def title(self) -> str:
+        """What it is."""
+
+    @property
+    def version(self) -> str:
+        """Of what it is."""
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder in the cache."""
+
+    @property
+    def size(self) -> int:
+        """Bytes to download."""
 
 
 class Cancelled(Exception):
@@ -45,10 +65,10 @@ class Cache:
 
     def __init__(self, home: Home, progress: Progress, stopping: threading.Event) -> None:
         self._home = home
-        self._progress = progress
-        self._stopping = stopping
+        self.progress = progress
+        self.stopping = stopping
 
-    def missing(self, bundles: Sequence[Bundle]) -> list[Bundle]:
+    def missing(self, bundles: Sequence[Download]) -> list[Download]:
         """Those that ``fetch`` would download."""
         return [bundle for bundle in bundles if not (self._home.cache / bundle.folder).is_dir()]
 
@@ -58,7 +78,7 @@ class Cache:
         Raises:
             ConnectError: ``local_download_failed`` or ``local_hash_mismatch``; nothing half-done is left in place.
         """
-        return self._once(bundle.folder, lambda folder: self._download(bundle, folder))
+        return self.once(bundle.folder, lambda folder: self._download(bundle, folder))
 
     def copy(self, name: str, sources: Sequence[Path]) -> Path:
         """A folder that holds copies of ``sources`` under their names, where every user can reach them."""
@@ -67,16 +87,16 @@ class Cache:
             for source in sources:
                 shutil.copytree(source, folder / source.name, symlinks=True)
 
-        return self._once(name, fill)
+        return self.once(name, fill)
 
-    def _once(self, name: str, fill: Callable[[Path], None]) -> Path:
-        """Make the folder by filling a temporary one and renaming it: what has the name is whole."""
+    def once(self, name: str, fill: Callable[[Path], None]) -> Path:
+        """Make a folder by filling a temporary one and renaming it: what has the name is whole."""
         final = self._home.cache / name
         if final.is_dir():
             return final
         lock = self._home.cache / f".{name}.lock"
         if is_locked(lock):
-            self._progress.say(f"{name}: another process is fetching it; waiting for that")
+            self.progress.say(f"{name}: another process is fetching it; waiting for that")
         with exclusive(lock):
             if final.is_dir():
                 return final
@@ -97,15 +117,15 @@ class Cache:
     def _download(self, bundle: Bundle, folder: Path) -> None:
         with (
             tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as repository,
-            self._progress.bar(f"{bundle.title} {bundle.version}", bundle.size) as advance,
+            self.progress.bar(f"{bundle.title} {bundle.version}", bundle.size) as advance,
         ):
             for artifact in bundle.artifacts:
                 path = self._resolve(artifact, Path(repository), advance)
                 check_hash(path, artifact)
-                if artifact.packaging == "jar":
+                if artifact.packaging == "jar" and not bundle.inside:
                     path.rename(folder / path.name)
                 else:
-                    unpack(path, folder)
+                    unpack(path, folder, bundle.inside)
 
     def _resolve(self, artifact: Artifact, repository: Path, advance: Callable[[int], None]) -> Path:
         try:
@@ -130,14 +150,14 @@ class Cache:
 
     def _unless_stopping(self, advance: Callable[[int], None]) -> Callable[[int], None]:
         def step(count: int) -> None:
-            if self._stopping.is_set():
+            if self.stopping.is_set():
                 raise Cancelled
             advance(count)
 
         return step
 
 
-def announce(progress: Progress, cache: Cache, bundles: Sequence[Bundle], folder: Path) -> int:
+def announce(progress: Progress, cache: Cache, bundles: Sequence[Download], folder: Path) -> int:
     """Say what will be downloaded before anything is; the number of bytes."""
     missing = cache.missing(bundles)
     total = sum(bundle.size for bundle in missing)
@@ -163,10 +183,10 @@ def check_hash(path: Path, artifact: Artifact) -> None:
         )
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip, whose own top folder is left out, or a tar.gz."""
-    if archive.suffix == ".zip":
-        _unzip(archive, folder)
+def unpack(archive: Path, folder: Path, inside: str = "") -> None:
+    """Unpack a zip, whose own top folder is left out, one folder of a jar, or a tar.gz."""
+    if archive.suffix in {".zip", ".jar"}:
+        _unzip(archive, folder, inside)
         return
     _untar(archive, folder)
 
@@ -183,11 +203,13 @@ def _untar(archive: Path, folder: Path) -> None:
                     shutil.copyfileobj(source, out)
 
 
-def _unzip(archive: Path, folder: Path) -> None:
+def _unzip(archive: Path, folder: Path, inside: str) -> None:
+    top = Path(inside).parts
     with zipfile.ZipFile(archive) as file:
         for entry in file.infolist():
-            inner = Path(*Path(entry.filename).parts[1:])
-            if ".." in inner.parts:
+            parts = Path(entry.filename).parts
+            inner = Path(*parts[len(top) or 1 :])
+            if ".." in parts or parts[: len(top)] != top:
                 continue
             target = folder / inner
             if entry.is_dir():
@@ -196,7 +218,14 @@ def _unzip(archive: Path, folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with file.open(entry) as source, target.open("wb") as out:
                 shutil.copyfileobj(source, out)
-            target.chmod(stat.S_IRUSR | stat.S_IWUSR | (entry.external_attr >> 16 & 0o111))
+            run = entry.external_attr >> 16 & 0o111 or (0o111 if _is_program(target) else 0)
+            target.chmod(stat.S_IRUSR | stat.S_IWUSR | run)
+
+
+def _is_program(path: Path) -> bool:
+    """Whether a file is one to run, where the archive does not say: a jar keeps no run bits."""
+    with path.open("rb") as file:
+        return file.read(4).startswith((b"\x7fELF", b"#!"))
 
 
 def open_to_all(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Real servers as child processes: Kafka, a schema registry, Elasticsearch and PostgreSQL, without Docker."""
+"""Real servers as child processes: Kafka, a schema registry, Elasticsearch and databases, without Docker."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from connect.local.elasticsearch import Elasticsearch
 from connect.local.home import open_home, write_state
 from connect.local.kafka import Kafka
 from connect.local.machine import check_machine, check_room
+from connect.local.mariadb import BUNDLED_VERSION as MARIADB_VERSION
+from connect.local.mariadb import Mariadb
+from connect.local.mysql import PACKAGES, Mysql
+from connect.local.mysql_client import MysqlClient, NamedServer
 from connect.local.postgres import BUNDLED_VERSION, Postgres
 from connect.local.registry import SchemaRegistry
 from connect.local.server import Server, Site
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from connect.local.artifacts import Bundle
+    from connect.local.download import Download
     from connect.local.tls import Security
 
 KINDS: Final[dict[str, type[Server]]] = {
@@ -30,11 +34,18 @@ KINDS: Final[dict[str, type[Server]]] = {
     "schema_registry": SchemaRegistry,
     "elasticsearch": Elasticsearch,
     "postgres": Postgres,
+    "mysql": Mysql,
+    "mariadb": Mariadb,
 }
-_BUNDLES: Final[dict[str, Callable[[], Bundle]]] = {
+# Without a choice: what every example needs. MySQL and MariaDB are 220 MB to download and 0.8 GB of memory more.
+DEFAULT: Final = ("kafka", "schema_registry", "elasticsearch", "postgres")
+NAMEABLE: Final = ("mysql", "mariadb")
+_DOWNLOADS: Final[dict[str, Callable[[], Download]]] = {
     "kafka": artifacts.kafka,
     "schema_registry": artifacts.apicurio,
     "elasticsearch": artifacts.elasticsearch,
+    "mysql": lambda: PACKAGES,
+    "mariadb": artifacts.mariadb,
 }
 
 S = TypeVar("S", bound=Server)
@@ -43,13 +54,15 @@ S = TypeVar("S", bound=Server)
 class Stack:
     """Servers that live as long as the process that started them, and no longer, unless ``detach`` is called.
 
-    A context manager; the servers ``kafka``, ``schema_registry``, ``elasticsearch`` and ``postgres`` start when
-    they are first asked for, or together by ``start``. Their data go when the stack goes.
+    A context manager; the servers ``kafka``, ``schema_registry``, ``elasticsearch``, ``postgres``, ``mysql`` and
+    ``mariadb`` start when they are first asked for, or together by ``start``. Their data go when the stack goes.
 
     Args:
         home: Folder of downloads and stacks; None: ``CONNECT_HOME``, else the user's cache folder.
         ports: By server name, where a free one will not do.
-        secure: Kafka with TLS and SCRAM, the registry with TLS, PostgreSQL with SCRAM, and TLS where its build has it.
+        secure: Kafka with TLS and SCRAM, the registry with TLS, PostgreSQL with SCRAM, and TLS where its build has it,
+            MySQL and MariaDB with TLS and a password.
+        named: URLs of a ``mysql`` or a ``mariadb`` that runs elsewhere, used instead of starting one.
         say: Where it says what it does; None: bars or lines on standard error.
     """
 
@@ -59,9 +72,11 @@ class Stack:
         home: Path | None = None,
         ports: Mapping[str, int] | None = None,
         secure: bool = False,
+        named: Mapping[str, str] | None = None,
         say: progress.Progress | None = None,
     ) -> None:
         check_machine()
+        self._named = {name: NamedServer(url) for name, url in (named or {}).items()}
         self._ports = dict(ports or {})
         _check_names(self._ports)
         self._home = open_home(home)
@@ -81,7 +96,7 @@ class Stack:
             raise
 
     @classmethod
-    def start(cls, only: Collection[str] = tuple(KINDS), **options: Any) -> Self:
+    def start(cls, only: Collection[str] = DEFAULT, **options: Any) -> Self:
         """A new stack with the servers of ``only``, started side by side; ``options`` as for ``Stack``.
 
         Raises:
@@ -145,11 +160,21 @@ class Stack:
         """PostgreSQL of the bundled version, started when first asked for."""
         return self._get("postgres", Postgres)
 
+    @property
+    def mysql(self) -> MysqlClient:
+        """MySQL, started when first asked for, or the one that was named."""
+        return self._named.get("mysql") or self._get("mysql", Mysql)
+
+    @property
+    def mariadb(self) -> MysqlClient:
+        """MariaDB of the bundled version, started when first asked for, or the one that was named."""
+        return self._named.get("mariadb") or self._get("mariadb", Mariadb)
+
     def ensure(self, names: Collection[str]) -> None:
-        """Start those servers of the stack, by their four names, that were not started yet, side by side."""
+        """Start those servers of the stack, by their names in ``KINDS``, that were not started yet, side by side."""
         fresh = [name for name in KINDS if name in names and name not in self._servers]
-        bundles = [_BUNDLES[name]() for name in fresh if name in _BUNDLES]
-        check_room(self._home.path, announce(self._say, self._cache, bundles, self._home.cache))
+        downloads = [_DOWNLOADS[name]() for name in fresh if name in _DOWNLOADS]
+        check_room(self._home.path, announce(self._say, self._cache, downloads, self._home.cache))
         servers = {name: KINDS[name](self._site, name, port=self._ports.get(name)) for name in fresh}
         self._start_together(list(servers.values()))
         self._adopt(servers)
@@ -164,6 +189,16 @@ class Stack:
     ) -> Postgres:
         """Another PostgreSQL beside ``postgres``, started."""
         return self.add(Postgres(self._site, name, version=version, settings=settings, access=access))
+
+    def new_mysql(self, name: str, *, settings: Mapping[str, str | None] | None = None) -> Mysql:
+        """Another MySQL beside ``mysql``, with an id of its own, started: for tests that break it or follow it."""
+        return self.add(Mysql(self._site, name, settings=settings))
+
+    def new_mariadb(
+        self, name: str, *, version: str = MARIADB_VERSION, settings: Mapping[str, str | None] | None = None
+    ) -> Mariadb:
+        """Another MariaDB beside ``mariadb``, of any of ``mariadb.VERSIONS``, with an id of its own, started."""
+        return self.add(Mariadb(self._site, name, version=version, settings=settings))
 
     def new_kafka(self, name: str) -> Kafka:
         """Another broker beside ``kafka``, started: for tests that break it."""

@@ -4,7 +4,7 @@ import pytest
 
 from connect.local import artifacts
 
-BUNDLES = [artifacts.kafka, artifacts.apicurio, artifacts.elasticsearch]
+BUNDLES = [artifacts.kafka, artifacts.apicurio, artifacts.elasticsearch, artifacts.mariadb]
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)

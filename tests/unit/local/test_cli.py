@@ -30,7 +30,7 @@ def test_unknown_server_is_told_the_known_ones(words):
 
     assert result.exit_code == 1
     assert "mongodb" in result.stderr
-    assert "kafka, schema_registry, elasticsearch, postgres" in result.stderr
+    assert "kafka, schema_registry, elasticsearch, postgres, mysql, mariadb" in result.stderr
 
 
 def test_down_and_status_of_nothing():

@@ -67,6 +67,20 @@ def test_zip_loses_its_top_folder_and_keeps_run_bits_and_empty_folders(tmp_path)
     assert (tmp_path / "out/plugins").is_dir()
 
 
+def test_folder_of_a_jar_is_unpacked_alone_and_its_programs_get_run_bits(tmp_path):
+    archive = tmp_path / "a.jar"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("META-INF/MANIFEST.MF", "x")
+        file.writestr("db/linux/bin/server", b"\x7fELF...")
+        file.writestr("db/linux/share/words.txt", "x")
+
+    unpack(archive, tmp_path / "out", "db/linux")
+
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bin", "share"]
+    assert (tmp_path / "out/bin/server").stat().st_mode & 0o100
+    assert not (tmp_path / "out/share/words.txt").stat().st_mode & 0o100
+
+
 def test_zip_cannot_write_outside_its_folder(tmp_path):
     archive = tmp_path / "a.zip"
     with zipfile.ZipFile(archive, "w") as file:
