@@ -2,7 +2,7 @@
 
 Only the server orders keys. What it gave as the last key of a chunk is given back to it in a form that it compares as
 it compares the column: text in the column's own character set, so that the column's collation decides; ENUM and SET,
-which order by number, and BIT as numbers; FLOAT, whose text is rounded, as the double that it is.
+which order by number, and BIT as numbers; FLOAT as the double that ``select_list`` reads it as.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from connect.errors import Failed
 from connectors.mysql import quoting
 from connectors.mysql.quoting import name
+from connectors.mysql.text_values import select_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,12 +59,10 @@ def chunk_query(reading: Reading, after: Key | None, limit: int) -> str:
     return _select(reading, key_expressions(columns), where, tail, ordered=True)
 
 
-def keys_query(reading: Reading, key_names: Sequence[str], keys: Sequence[Key]) -> str:
-    """The rows of these keys."""
-    columns = _columns(reading.definition, key_names)
-    listed = ", ".join(f"({', '.join(map(_literal, columns, key))})" for key in keys)
-    where = f"({quoting.names([column.name for column in columns])}) IN ({listed})"
-    return _select(reading, [], [where], "", ordered=False)
+def keys_query(reading: Reading, key_names: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
+    """The rows of these keys, each given as SQL constants (see ``key_values.constants``)."""
+    listed = ", ".join(f"({', '.join(key)})" for key in keys)
+    return _select(reading, [], [f"({quoting.names(key_names)}) IN ({listed})"], "", ordered=False)
 
 
 def whole_query(reading: Reading) -> str:
@@ -117,11 +116,7 @@ def _is_named(column: Column) -> bool:
 
 
 def _key_expression(column: Column) -> str | None:
-    if column.data_type in _BY_NUMBER:
-        return f"CAST({name(column.name)} AS UNSIGNED)"
-    if column.data_type == "float":
-        return f"{name(column.name)} + 0e0"
-    return None
+    return f"CAST({name(column.name)} AS UNSIGNED)" if column.data_type in _BY_NUMBER else None
 
 
 def _columns(definition: TableDefinition, wanted: Sequence[str]) -> list[Column]:
@@ -173,15 +168,9 @@ def _literal(column: Column, part: str) -> str:
     )
 
 
-def _expression(column: Column) -> str:
-    # A FLOAT prints with six digits only; as a DOUBLE it prints whole (F74).
-    whole = column.data_type == "float" and column.scale is None
-    return f"{name(column.name)} + 0e0" if whole else name(column.name)
-
-
 def _select(reading: Reading, more: Sequence[str], conditions: list[str], tail: str, *, ordered: bool) -> str:
     definition = reading.definition
-    listed = ", ".join([*map(_expression, definition.columns), *more])
+    listed = ", ".join([*select_list(definition), *more])
     source = quoting.quoted(definition.table)
     if (
         ordered

@@ -19,7 +19,7 @@ from connectors.mysql.text_rows import row_packets
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from connectors.mysql.config import MysqlConfig, Tls
 
@@ -67,8 +67,8 @@ class Connection(PymysqlConnection):
         self.query("SET SESSION character_set_results = NULL")
         self._rfile = self._sock.makefile("rb", buffering=_BUFFER)
 
-    def select(self, query: str) -> Iterator[bytes]:
-        """The row packets of one SELECT, read while they are iterated; ``text_rows.split_row`` has their cells.
+    def select(self, query: str) -> Generator[bytes, None, None]:
+        """The row packets of one SELECT, read while they are iterated; ``text_values`` has their cells.
 
         Left before its end, or ended by an error, it closes the connection: the server then ends the query at its
         next write.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from connect.schema.model import TableId
 
 
@@ -13,7 +15,7 @@ def name(identifier: str) -> str:
     return "`" + identifier.replace("`", "``") + "`"
 
 
-def names(identifiers: tuple[str, ...] | list[str]) -> str:
+def names(identifiers: Sequence[str]) -> str:
     """Identifiers, comma-separated."""
     return ", ".join(map(name, identifiers))
 

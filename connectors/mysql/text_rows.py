@@ -1,7 +1,6 @@
-"""Rows of a query as the server sent them: undecoded packets of the text protocol, and their cells.
+"""Rows of a query as the server sent them: undecoded packets of the text protocol (their cells: ``text_values``).
 
-A row is a length-encoded text for each column, 0xFB alone for NULL. Nothing is decoded or copied here that is not asked
-for: PyMySQL's cursor would make Python objects of every cell, at an eighth of the speed.
+PyMySQL's cursor would make Python objects of every cell, at an eighth of the speed.
 Protocol: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
 """
 
@@ -16,36 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _WHOLE: Final = 0xFFFFFF  # a packet of this length goes on in the next one
-_NULL: Final = 0xFB
 _END: Final = 0xFE
 _ERROR: Final = 0xFF
 _END_LENGTH: Final = 9  # an end is shorter; a row that begins with 0xFE has 16 MB at least
-_WIDTHS: Final = {0xFC: 2, 0xFD: 3, 0xFE: 8}
-
-
-def split_row(packet: bytes) -> list[bytes | None]:
-    """The cells of a row packet; None is NULL.
-
-    Raises:
-        ValueError: A length that points past the end (F174).
-    """
-    cells: list[bytes | None] = []
-    at, end = 0, len(packet)
-    while at < end:
-        length = packet[at]
-        at += 1
-        if length >= _NULL:
-            if length == _NULL:
-                cells.append(None)
-                continue
-            width = _WIDTHS.get(length, end)
-            length = int.from_bytes(packet[at : at + width], "little")
-            at += width
-        cells.append(packet[at : at + length])
-        at += length
-    if at != end:
-        raise ValueError("a row of the server ends inside a value")
-    return cells
 
 
 def row_packets(read: Callable[[int], bytes], sequence: int) -> Iterator[bytes]:
