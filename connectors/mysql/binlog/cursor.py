@@ -1,0 +1,79 @@
+"""Where in the log an event stands, and whether its bytes are whole: headers, rotations, checksums (F69)."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from connect.errors import Failed, Retriable
+from connectors.mysql.binlog import events as log
+from connectors.mysql.binlog.events import Kind
+
+_HEADER: Final = log.HEADER.unpack_from
+_LOW: Final = 0xFFFFFFFF
+_BEGIN: Final = 4  # the first event of a file
+_AGAIN: Final = "It is read once more; if the log is damaged on the server's disk, that does not help."
+
+
+class Header(NamedTuple):
+    """What is needed of an event's header. ``begin`` and ``end`` are its place in the file, 0 where it has none."""
+
+    kind: int
+    timestamp: int
+    server_id: int
+    begin: int
+    end: int
+    ignorable: bool
+
+
+class LogCursor:
+    """Follows the log from event to event.
+
+    Attributes:
+        file: The file that the events come from; "" before the server named it.
+        pos: Where the last event ended. Headers hold 32 bits of it, a file with a huge transaction may have more.
+    """
+
+    def __init__(self, connector: str) -> None:
+        self.file = ""
+        self.pos = _BEGIN
+        self._connector = connector
+        self._checksum = True  # we told the server that we know it, so its first words carry one
+
+    @property
+    def where(self) -> str:
+        """For messages."""
+        return f"{self._connector}: binlog {self.file}:{self.pos}"
+
+    def read(self, event: bytes) -> tuple[Header, bytes]:
+        """The header and body of an event, its place followed.
+
+        Raises:
+            Retriable: ``checksum``: the bytes were damaged.
+            Failed: ``unknown_event``, ``protocol``.
+        """
+        if len(event) < log.HEADER_SIZE:
+            raise Failed("protocol", f"{self.where}: an event of {len(event)} bytes", hint="Is a proxy in between?")
+        timestamp, kind, server_id, size, end, flags = _HEADER(event)
+        if kind == Kind.FORMAT_DESCRIPTION:
+            self._format(event)
+        body = event[log.HEADER_SIZE : -log.CHECKSUM_SIZE] if self._checksum else event[log.HEADER_SIZE :]
+        if self._checksum and not log.is_intact(event):
+            raise Retriable(f"{self.where}: an event's checksum is wrong", code="checksum", hint=_AGAIN)
+        begin = 0
+        if kind == Kind.ROTATE:
+            self.file, self.pos = log.parse_rotate(body)
+        elif end and not flags & log.ARTIFICIAL:
+            end += self.pos & ~_LOW
+            if end < self.pos:
+                end += _LOW + 1
+            begin, self.pos = end - size, end
+        else:
+            end = 0
+        return Header(kind, timestamp, server_id, begin, end, bool(flags & log.IGNORABLE)), body
+
+    def _format(self, event: bytes) -> None:
+        described = log.parse_format(event)
+        if described.checksum > log.CRC32:
+            message = f"{self.where}: the log's checksums are of a kind {described.checksum} that is not known"
+            raise Failed("unknown_event", message, hint="Run a newer version of Connect.")
+        self._checksum = described.checksum == log.CRC32

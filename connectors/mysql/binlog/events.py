@@ -1,0 +1,286 @@
+"""Events of the binlog, version 4: the header, and the bodies that are not rows. Pure functions over bytes.
+
+The formats: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_replication_binlog_event.html and
+https://mariadb.com/kb/en/replication-protocol/. Integers are little-endian. A body is an event without its header and
+without its checksum.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from connect.errors import Failed
+
+HEADER: Final = struct.Struct("<IBIIIH")  # time in seconds, type, server id, size, end position, flags
+HEADER_SIZE: Final = 19
+CHECKSUM_SIZE: Final = 4
+ARTIFICIAL: Final = 0x20  # made for us, not in the log
+IGNORABLE: Final = 0x80  # who does not know it may pass over it (F57)
+CRC32: Final = 1  # the number of the only checksum there is; 0 is none
+
+_U32: Final = struct.Struct("<I").unpack_from
+_U64: Final = struct.Struct("<Q").unpack_from
+_QUERY: Final = struct.Struct("<IIBHH").unpack_from  # thread, seconds, database's length, error, variables' length
+_MARIADB_GTID: Final = struct.Struct("<QIB").unpack_from  # number, domain, flags
+_XA_PREPARE: Final = struct.Struct("<?III").unpack_from  # one phase, format, gtrid's length, bqual's length
+_TIMES: Final = 42  # where the commit times of a GTID event begin
+_TIME_BITS: Final = (1 << 55) - 1
+_HAS_ORIGINAL: Final = 1 << 55
+_FORMAT_FIXED: Final = 57  # version, server, time, header size; then a byte for each type of event
+_SQL_MODE: Final = 1  # the code of the variable in a query event
+_SKIPPED_BEFORE_MODE: Final = 4  # flags2, code 0, comes before it
+_STANDALONE: Final = 1
+_PREPARED: Final = 64
+
+
+class Kind(IntEnum):
+    """Types of events."""
+
+    QUERY = 2
+    STOP = 3
+    ROTATE = 4
+    INTVAR = 5
+    APPEND_BLOCK = 9
+    DELETE_FILE = 11
+    RAND = 13
+    USER_VAR = 14
+    FORMAT_DESCRIPTION = 15
+    XID = 16
+    BEGIN_LOAD_QUERY = 17
+    EXECUTE_LOAD_QUERY = 18
+    TABLE_MAP = 19
+    WRITE_ROWS_V1 = 23
+    UPDATE_ROWS_V1 = 24
+    DELETE_ROWS_V1 = 25
+    INCIDENT = 26
+    HEARTBEAT = 27
+    IGNORABLE = 28
+    ROWS_QUERY = 29
+    WRITE_ROWS = 30
+    UPDATE_ROWS = 31
+    DELETE_ROWS = 32
+    GTID = 33
+    ANONYMOUS_GTID = 34
+    PREVIOUS_GTIDS = 35
+    TRANSACTION_CONTEXT = 36
+    VIEW_CHANGE = 37
+    XA_PREPARE = 38
+    PARTIAL_UPDATE_ROWS = 39
+    TRANSACTION_PAYLOAD = 40
+    HEARTBEAT_V2 = 41
+    GTID_TAGGED = 42
+    # MariaDB's own
+    ANNOTATE_ROWS = 160
+    BINLOG_CHECKPOINT = 161
+    MARIADB_GTID = 162
+    GTID_LIST = 163
+    START_ENCRYPTION = 164
+    QUERY_COMPRESSED = 165
+    WRITE_ROWS_COMPRESSED_V1 = 166
+    UPDATE_ROWS_COMPRESSED_V1 = 167
+    DELETE_ROWS_COMPRESSED_V1 = 168
+    WRITE_ROWS_COMPRESSED = 169
+    UPDATE_ROWS_COMPRESSED = 170
+    DELETE_ROWS_COMPRESSED = 171
+
+
+class Format(NamedTuple):
+    """What a format description says: the server's version and the checksum of the file's events."""
+
+    server: str
+    checksum: int
+
+
+class GtidEvent(NamedTuple):
+    """The begin of a transaction.
+
+    Attributes:
+        source: The 16 bytes of the UUID; zeros for an anonymous one.
+        tag: Of a tagged GTID, else "".
+        number: Within the source and tag.
+        ts_us: When it committed on the server that it was first written to, microseconds since 1970 UTC; 0 unknown.
+    """
+
+    source: bytes
+    tag: str
+    number: int
+    ts_us: int
+
+
+class MariadbGtidEvent(NamedTuple):
+    """The begin of a transaction on MariaDB: of one statement and no COMMIT, or of an XA transaction to prepare."""
+
+    domain: int
+    number: int
+    standalone: bool
+    prepared: bool
+
+
+class Query(NamedTuple):
+    """A statement: the session's thread and database, the text, ``sql_mode`` as a number."""
+
+    thread: int
+    database: str
+    sql: str
+    sql_mode: int
+
+
+class Xid(NamedTuple):
+    """The id of an XA transaction."""
+
+    form: int
+    gtrid: bytes
+    bqual: bytes
+
+
+def is_intact(event: bytes) -> bool:
+    """Whether the CRC32 that an event ends with is that of the bytes before it (F69)."""
+    end = len(event) - CHECKSUM_SIZE
+    return end >= HEADER_SIZE and zlib.crc32(memoryview(event)[:end]) == _U32(event, end)[0]
+
+
+def parse_format(event: bytes) -> Format:
+    """A format description, of a whole event: its checksum is always there, and counts where the format says so."""
+    if len(event) < HEADER_SIZE + _FORMAT_FIXED + 1 + CHECKSUM_SIZE or event[HEADER_SIZE] != 4:
+        raise Failed("protocol", "the binlog is not of version 4", hint="MySQL 8.0 and MariaDB 10.5 write it.")
+    server = event[HEADER_SIZE + 2 : HEADER_SIZE + 52].rstrip(b"\0").decode("latin-1")
+    return Format(server, event[-CHECKSUM_SIZE - 1])
+
+
+def parse_rotate(body: bytes) -> tuple[str, int]:
+    """The file that follows, and where in it."""
+    return body[8:].rstrip(b"\0").decode(), _U64(body)[0]
+
+
+def parse_heartbeat(body: bytes) -> str:
+    """The file; the position is in the header."""
+    return body.rstrip(b"\0").decode()
+
+
+def parse_heartbeat_v2(body: bytes) -> tuple[str, int]:
+    """The file, and a position of 64 bits. Fields of type, length, value: 1 is the file, 2 the position."""
+    file, pos, at = "", 0, 0
+    while at < len(body) and body[at]:
+        kind, (size, start) = body[at], packed(body, at + 1)
+        if kind == 1:
+            file = body[start : start + size].decode()
+        elif kind == 2:
+            pos = packed(body, start)[0]
+        at = start + size
+    return file, pos
+
+
+def parse_gtid(body: bytes) -> GtidEvent:
+    """A GTID event, or an anonymous one, whose UUID is all zeros."""
+    ts_us = 0
+    if len(body) >= _TIMES + 7:
+        ts_us = int.from_bytes(body[_TIMES : _TIMES + 7], "little")
+        if ts_us & _HAS_ORIGINAL:
+            ts_us = int.from_bytes(body[_TIMES + 7 : _TIMES + 14], "little")
+    return GtidEvent(body[1:17], "", _U64(body, 17)[0], ts_us & _TIME_BITS)
+
+
+def parse_tagged_gtid(body: bytes) -> GtidEvent:
+    """A GTID event of the serialization library: numbered fields, each a number of variable length or several.
+
+    Raises:
+        Failed: ``unknown_event``: a field that we do not know and must not pass over.
+    """
+    _, at = varlen(body, 0)  # the library's version
+    size, at = varlen(body, at)
+    last_needed, at = varlen(body, at)
+    source, tag, number, immediate, original = b"", "", 0, 0, 0
+    while at < min(size, len(body)):
+        field, at = varlen(body, at)
+        if field == 1:
+            parts = []
+            for _ in range(16):
+                part, at = varlen(body, at)
+                parts.append(part)
+            source = bytes(parts)
+        elif field == 3:
+            length, at = varlen(body, at)
+            tag, at = body[at : at + length].decode(), at + length
+        elif field > 11:
+            if field < last_needed:
+                raise Failed("unknown_event", f"a GTID event has a field {field}", hint="Run a newer version.")
+            break
+        else:
+            value, at = varlen(body, at)
+            number = _zigzag(value) if field == 2 else number
+            immediate = value if field == 6 else immediate
+            original = value if field == 7 else original
+    return GtidEvent(source, tag, number, original or immediate)
+
+
+def parse_mariadb_gtid(body: bytes) -> MariadbGtidEvent:
+    """MariaDB's GTID event; the server's part of the id is in the header."""
+    number, domain, flags = _MARIADB_GTID(body)
+    return MariadbGtidEvent(domain, number, bool(flags & _STANDALONE), bool(flags & _PREPARED))
+
+
+def parse_query(body: bytes) -> Query:
+    """A statement. Names and text are UTF-8 as a session of ours sees them; other bytes are kept as surrogates."""
+    thread, _, database_size, _, variables_size = _QUERY(body)
+    start = 13 + variables_size
+    end = start + database_size
+    sql = body[end + 1 :].decode(errors="surrogateescape")
+    return Query(thread, body[start:end].decode(errors="surrogateescape"), sql, _sql_mode(body[13:start]))
+
+
+def parse_xa_prepare(body: bytes) -> tuple[Xid, bool]:
+    """The id, and whether it is committed with this (ONE PHASE)."""
+    one_phase, form, gtrid, bqual = _XA_PREPARE(body)
+    return Xid(form, body[13 : 13 + gtrid], body[13 + gtrid : 13 + gtrid + bqual]), one_phase
+
+
+_XID_TEXT: Final = re.compile(r"X'((?:[0-9a-f]{2})*)',X'((?:[0-9a-f]{2})*)',(-?\d+)\s*(?:ONE PHASE)?", re.IGNORECASE)
+
+
+def parse_xid(text: str) -> Xid:
+    """``X'7831',X'',1``, as the servers write it into the log.
+
+    Raises:
+        Failed: ``unknown_event``: another spelling.
+    """
+    found = _XID_TEXT.fullmatch(text.strip())
+    if not found:
+        raise Failed("unknown_event", "an XA statement of the log names its transaction in a way that is not known")
+    return Xid(int(found[3]) & 0xFFFFFFFF, bytes.fromhex(found[1]), bytes.fromhex(found[2]))
+
+
+def parse_incident(body: bytes) -> str:
+    """What the server says of changes that are not in its log (F72)."""
+    return body[3 : 3 + body[2]].decode(errors="replace") if len(body) > 2 else ""
+
+
+def packed(data: bytes, at: int) -> tuple[int, int]:
+    """A length-encoded integer of the client protocol, and where it ends."""
+    first = data[at]
+    if first < 0xFB:
+        return first, at + 1
+    size = {0xFC: 2, 0xFD: 3, 0xFE: 8}[first]
+    return int.from_bytes(data[at + 1 : at + 1 + size], "little"), at + 1 + size
+
+
+def varlen(data: bytes, at: int) -> tuple[int, int]:
+    """An integer of the serialization library, and where it ends: the first byte's low ones count further bytes."""
+    first, more = data[at], 0
+    while first >> more & 1 and more < 8:
+        more += 1
+    if more == 8:
+        return int.from_bytes(data[at + 1 : at + 9], "little"), at + 9
+    return int.from_bytes(data[at : at + 1 + more], "little") >> (more + 1), at + 1 + more
+
+
+def _zigzag(value: int) -> int:
+    return value >> 1 ^ -(value & 1)
+
+
+def _sql_mode(variables: bytes) -> int:
+    at = 1 + _SKIPPED_BEFORE_MODE if variables[:1] == b"\0" else 0
+    return int(_U64(variables, at + 1)[0]) if variables[at : at + 1] == bytes([_SQL_MODE]) else 0
