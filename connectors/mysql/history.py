@@ -2,8 +2,10 @@
 
 How the reader uses it, in log order::
 
-    history = History(captured, ask, options, resume_notes)       # ask: names -> definitions, as the catalogue has them
-    notes = history.first()                                        # first start only: they ride with the first position
+    catalog = ServerCatalog(connection, at_end)                    # of ``catalog``; at_end() -> bool: no log after where
+                                                                   # the stream stands; asked when DDL is not understood
+    history = History(captured, catalog, options, resume_notes)
+    position, notes = history.first(read_position)                 # first start only; the notes ride with the position
     effect = history.statement(database, sql, sql_mode, where)     # each QUERY event that is no BEGIN, COMMIT, XA, …
     table = history.table_map(body, where)                         # each TABLE_MAP event: a LogTable, or None
     rows = table.changes(event_type, body)                         # each rows event: (before, after) pairs of Rows
