@@ -126,3 +126,16 @@ def _multi(codec: str, own: dict[int, str]) -> Callable[[bytes], str]:
     if not own:
         return lambda cell: cell.decode(codec)
     return lambda cell: cell.decode(codec).translate(own)
+
+
+_MAX_BYTES: Final = {
+    **dict.fromkeys((BINARY, "ascii", "armscii8", "dec8", "geostd8", "keybcs2", "swe7", *_SINGLE), 1),
+    **dict.fromkeys(("big5", "cp932", "euckr", "gb2312", "gbk", "sjis", "ucs2"), 2),
+    **dict.fromkeys(("eucjpms", "ujis", "utf8mb3", "utf8"), 3),
+    **dict.fromkeys(("gb18030", "utf16", "utf16le", "utf32", "utf8mb4"), 4),
+}
+
+
+def max_bytes(charset: str) -> int | None:
+    """Bytes of a set's longest character; a table map counts CHAR and VARCHAR in them. None for an unknown set."""
+    return _MAX_BYTES.get(charset)

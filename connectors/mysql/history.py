@@ -2,15 +2,15 @@
 
 How the reader uses it, in log order::
 
-    catalog = ServerCatalog(connection, at_end)                    # of ``catalog``; at_end() -> bool: no log after where
-                                                                   # the stream stands; asked when DDL is not understood
+    catalog = ServerCatalog(connection, at_end)
     history = History(captured, catalog, options, resume_notes)
     position, notes = history.first(read_position)                 # first start only; the notes ride with the position
     effect = history.statement(database, sql, sql_mode, where)     # each QUERY event that is no BEGIN, COMMIT, XA, …
     table = history.table_map(body, where)                         # each TABLE_MAP event: a LogTable, or None
     rows = table.changes(event_type, body)                         # each rows event: (before, after) pairs of Rows
 
-``body`` is an event without its 19 bytes of header and without checksum, decompressed where MariaDB compressed it.
+``at_end() -> bool`` says whether the server's log ends where the stream stands; it is asked when a statement of DDL is
+not understood. ``body`` is an event without its 19 bytes of header and without checksum, decompressed where MariaDB compressed it.
 A table map is remembered by its bytes without the table id, so the same map gives the same shape object again; the
 reader keeps table id -> LogTable of the current statement. ``where`` names file and position, for messages.
 """
