@@ -35,6 +35,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost: nothing was started or changed.",
         "Mend what is listed and check it with: connect validate FILE.",
     ),
+    "file_exists": Explanation(
+        "The file that a command should write is there already.",
+        "Nothing is lost: the file was not touched.",
+        "Give another name, or move the old file away.",
+    ),
     "secret_unavailable": Explanation(
         "A file or an environment variable that a ${file:...} or ${env:...} names cannot be read any more.",
         _WAITS,

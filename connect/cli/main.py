@@ -25,6 +25,7 @@ class Lazy(NamedTuple):
 
 COMMANDS: Final = {
     "peek": Lazy("connect.cli.peek:peek", "Watch a database's changes on the terminal: no Kafka, nothing left behind."),
+    "init": Lazy("connect.cli.init:init", "Write a first file for a database, or for the topics of a cluster."),
     "run": Lazy("connect.cli.run:run", "Run every connector of the files until Ctrl-C."),
     "status": Lazy("connect.cli.status:status", "Show where every table is, and how far behind."),
     "validate": Lazy("connect.cli.validate:validate", "Check the files, without a server."),

@@ -40,6 +40,7 @@ class CatalogTable(NamedTuple):
         row_security: Whether row-level security is on (F31).
         rows: Estimate; -1 where the server never counted. Partitions included.
         bytes: Size without indexes, partitions included.
+        toast_bytes: Of it, values kept out of line, which the log does not repeat while they stay unchanged.
     """
 
     oid: int
@@ -53,6 +54,7 @@ class CatalogTable(NamedTuple):
     row_security: bool
     rows: int
     bytes: int
+    toast_bytes: int = 0
 
     @property
     def identity_columns(self) -> tuple[str, ...] | None:
@@ -82,7 +84,13 @@ SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.relrepl
        CASE WHEN c.relkind = 'p'
             THEN (SELECT coalesce(sum(pg_catalog.pg_table_size(t.relid)), 0)
                     FROM pg_catalog.pg_partition_tree(c.oid) t WHERE t.isleaf)
-            ELSE pg_catalog.pg_table_size(c.oid) END::int8
+            ELSE pg_catalog.pg_table_size(c.oid) END::int8,
+       CASE WHEN c.relkind = 'p'
+            THEN (SELECT coalesce(sum(pg_catalog.pg_relation_size(p.reltoastrelid)), 0)
+                    FROM pg_catalog.pg_partition_tree(c.oid) t
+                    JOIN pg_catalog.pg_class p ON p.oid = t.relid WHERE t.isleaf AND p.reltoastrelid <> 0)
+            WHEN c.reltoastrelid <> 0 THEN pg_catalog.pg_relation_size(c.reltoastrelid)
+            ELSE 0 END::int8
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
@@ -159,7 +167,7 @@ def _complete(connection: psycopg.Connection[Any], rows: Collection[tuple[Any, .
 
 
 def _table(row: tuple[Any, ...], columns: list[CatalogColumn], keys: list[Key]) -> CatalogTable:
-    oid, schema, name, kind, identity, row_security, tuples, size = row
+    oid, schema, name, kind, identity, row_security, tuples, size, toast = row
     return CatalogTable(
         oid=oid,
         table=TableId(schema, name),
@@ -172,4 +180,5 @@ def _table(row: tuple[Any, ...], columns: list[CatalogColumn], keys: list[Key]) 
         row_security=row_security,
         rows=tuples,
         bytes=size,
+        toast_bytes=toast,
     )

@@ -13,7 +13,7 @@ from connectors.postgres.chunk_sql import sent_columns
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import translate
 from connectors.postgres.pgoutput import split_tuple
-from connectors.postgres.relations import ShapeColumn, build_shape, catalog_key
+from connectors.postgres.relations import ShapeColumn, build_shape, catalog_key, quoted
 
 if TYPE_CHECKING:
     from connectors.postgres.catalog import CatalogTable
@@ -61,7 +61,13 @@ def table_info(table: CatalogTable, types: TypeCatalog, config: PostgresConfig, 
 def _notes(table: CatalogTable, sent: list[str]) -> list[str]:
     notes = []
     if not table.can_change:
-        notes.append("It has no replica identity: its UPDATEs and DELETEs are NOT CAPTURED.")
+        mend = f"ALTER TABLE {quoted(table.table)} REPLICA IDENTITY FULL; lets them be."
+        notes.append(f"It has no replica identity: its UPDATEs and DELETEs are NOT CAPTURED. {mend}")
+    if table.toast_bytes and table.identity != "f":
+        notes.append(
+            "Big values are kept out of line (TOAST): an UPDATE that leaves one alone does not log it, so it is read "
+            f"again by key. ALTER TABLE {quoted(table.table)} REPLICA IDENTITY FULL; spares that and writes more WAL."
+        )
     if table.kind == "p":
         notes.append("TRUNCATE of a single partition, and rows of a detached one, are not in the log (F30).")
     left_out = [column.name for column in table.columns if column.name not in sent]

@@ -1,0 +1,142 @@
+"""A first file for a database or a cluster, with what its reader should know beside each table (``connect init``)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from connect.api.tables import TableInfo
+
+_PERSONAL: Final = re.compile(
+    r"e_?mail|phone|mobile|\bfax|first_?name|last_?name|full_?name|sur_?name|maiden|birth|\bdob\b|ssn|passport|iban"
+    r"|card_?(no|number)|tax_?id|address|street|post_?code|zip|\bip\b|ip_addr|passwd|password|secret|token|gender"
+)
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]+")
+_TAIL: Final = """
+# What it keeps equal to the topics. Take the # away and put your own addresses in:
+# sinks:
+#   warehouse: {{plugin: sql, url: "postgresql://app@127.0.0.1:5433/warehouse", topics: ["{prefix}.*.*"]}}
+#   search: {{plugin: elasticsearch, url: "http://127.0.0.1:9200", topics: ["{prefix}.*.*"]}}
+"""
+
+
+class Where(NamedTuple):
+    """What the file has to name.
+
+    Attributes:
+        name: The worker group; the source's name and topic prefix are it without ``-cdc``.
+        plugin: The source's.
+        url: As it may stand in a file: a password in it is a reference.
+        kafka: Bootstrap servers; "" where they are not known yet.
+        registry: Of schemas; "" where it is not known yet.
+    """
+
+    name: str
+    plugin: str
+    url: str
+    kafka: str = ""
+    registry: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """The source's name."""
+        return self.name.removesuffix("-cdc")
+
+
+def without_password(url: str, variable: str) -> tuple[str, bool]:
+    """The URL with ``${env:variable}`` for a password written in clear; whether there was one."""
+    parts = urlsplit(url)
+    user, colon, password = (parts.netloc.rpartition("@")[0]).partition(":")
+    if not colon or password.startswith("${"):
+        return url, False
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:${{env:{variable}}}@{host}")), True
+
+
+def source_file(where: Where, tables: Sequence[TableInfo]) -> str:
+    """The file of a source: every table with its rows, size and key, and what it needs."""
+    return "".join(f"{line}\n" for line in _source(where, tables)) + _TAIL.format(prefix=where.prefix)
+
+
+def _source(where: Where, tables: Sequence[TableInfo]) -> Iterator[str]:
+    personal = any(looks_personal(name) for info in tables for name in info.schema.index)
+    yield "# Edit it, then: connect validate FILE, connect doctor FILE, connect plan FILE, connect run FILE."
+    yield f"name: {_text(where.name)}  # prefix of transactional ids and internal topics; it stays what it is"
+    yield from _servers(where)
+    if personal:
+        yield "# mask_key: ${env:MASK_KEY}  # for `mask: {column: hash}`: 16 characters or more; openssl rand -hex 32"
+    yield "sources:"
+    yield f"  {_text(where.prefix)}:  # the topics' prefix too: {where.prefix}.<schema>.<table>"
+    yield f"    plugin: {where.plugin}"
+    yield f"    url: {_text(where.url)}"
+    yield "    tables:"
+    for info in tables:
+        yield from _table(info)
+
+
+def _servers(where: Where) -> Iterator[str]:
+    yield f"kafka: {{bootstrap: {json.dumps(where.kafka or '127.0.0.1:9092')}}}" + (
+        "" if where.kafka else "  # ← your brokers"
+    )
+    if where.registry:
+        yield f"schema_registry: {{url: {json.dumps(where.registry)}}}"
+    else:
+        yield '# schema_registry: {url: "http://127.0.0.1:8081"}  # without one: JSON with its schema in every record'
+
+
+def _table(info: TableInfo) -> Iterator[str]:
+    key = (
+        f"key {', '.join(info.schema.key)}" if info.schema.key else "no key: an event view only, `key: [...]` names one"
+    )
+    yield f"      {_text(str(info.table))}: {{}}  # {info.rows:,} rows, {_size(info.bytes)}, {key}"
+    for note in info.notes:
+        yield f"      #   {note}"
+    masks = [name for name in info.schema.index if looks_personal(name) and name not in info.schema.key]
+    if masks:
+        listed = ", ".join(f"{_text(name)}: hash" for name in masks)
+        yield f"      #   These look personal: {_text(str(info.table))}: {{mask: {{{listed}}}}}, or columns: [...]"
+
+
+def sinks_file(where: Where, topics: Sequence[str]) -> str:
+    """The file of sinks over topics that are there."""
+    lines = [
+        "# Edit it, then: connect validate FILE, connect plan FILE, connect run FILE.",
+        f"name: {_text(where.name)}  # prefix of consumer groups and internal topics; it stays what it is",
+        *_servers(where),
+        "sinks:",
+        "  warehouse:",
+        "    plugin: sql",
+        "    url: sqlite:///warehouse.db  # ← or postgresql://app@127.0.0.1:5433/warehouse",
+        "    topics:",
+        *(f"      - {_text(topic)}" for topic in topics),
+        '#  search: {plugin: elasticsearch, url: "http://127.0.0.1:9200", topics: [...]}',
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def looks_personal(column: str) -> bool:
+    """Whether a column's name says that it is about a person."""
+    return _PERSONAL.search(column.lower()) is not None
+
+
+def _text(value: str) -> str:
+    """A YAML text, quoted where YAML would read something else."""
+    plain = (
+        _PLAIN.fullmatch(value)
+        and not value[0].isdigit()
+        and value.lower() not in {"yes", "no", "on", "off", "null", "true", "false", "y", "n"}
+    )
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _size(count: int) -> str:
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1_000 and len(units) > 1:
+        value /= 1_000
+        units.pop(0)
+    return f"{value:.0f} {units[0]}" if units[0] == "B" else f"{value:.1f} {units[0]}"

@@ -1,0 +1,74 @@
+"""A first file: what it says of each table, and that it loads as it stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from connect.api.tables import TableInfo
+from connect.config.load import load_config
+from connect.config.sketch import Where, looks_personal, sinks_file, source_file, without_password
+from connect.schema.model import Field, Kind, TableId, TableSchema, Type
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WHERE = Where("shop-cdc", "postgres", "postgresql://cdc@127.0.0.1:5432/shop")
+
+
+def table(name: str, *columns: str, key: tuple[str, ...] = ("id",), notes: tuple[str, ...] = ()) -> TableInfo:
+    fields = tuple(Field(column, Type(Kind.STRING)) for column in columns)
+    schema = TableSchema(TableId("public", name), fields, key)
+    return TableInfo(schema=schema, identity=key, rows=1_200, bytes=8_200, notes=notes)
+
+
+def loaded(tmp_path: Path, text: str) -> object:
+    file = tmp_path / "first.yaml"
+    file.write_text(text)
+    return load_config([file])
+
+
+@pytest.mark.parametrize("name", ["orders", "42", "no", "Größe", 'a"b', "with space", "a:b", "x*"])
+def test_it_loads_whatever_the_tables_are_called(tmp_path: Path, name: str) -> None:
+    config = loaded(tmp_path, source_file(WHERE, [table(name, "id")]))
+    assert list(config.sources) == ["shop"]
+
+
+def test_each_table_has_its_rows_size_and_key() -> None:
+    text = source_file(WHERE, [table("orders", "id", "total"), table("log", "what", key=())])
+    assert "public.orders: {}  # 1,200 rows, 8.2 kB, key id" in text
+    assert "public.log: {}  # 1,200 rows, 8.2 kB, no key" in text
+
+
+def test_personal_columns_are_a_mask_to_take_up() -> None:
+    text = source_file(WHERE, [table("customers", "id", "email", "First_Name", "city")])
+    assert "# " in text.split("These look personal")[0].rsplit("\n", 1)[1]
+    assert "public.customers: {mask: {email: hash, First_Name: hash}}" in text
+
+
+@pytest.mark.parametrize("column", ["id", "total", "description", "shipped_at"])
+def test_other_columns_are_let_be(column: str) -> None:
+    assert not looks_personal(column)
+
+
+def test_what_the_plugin_says_of_a_table_stands_below_it() -> None:
+    assert "      #   It has TOAST." in source_file(WHERE, [table("docs", "id", notes=("It has TOAST.",))])
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "hidden"),
+    [
+        ("postgresql://u:p%40ss@h:1/d", "postgresql://u:${env:X}@h:1/d", True),
+        ("postgresql://u@h:1/d", "postgresql://u@h:1/d", False),
+        ("postgresql://u:${env:Y}@h/d", "postgresql://u:${env:Y}@h/d", False),
+    ],
+)
+def test_no_password_is_written_in_clear(url: str, shown: str, hidden: bool) -> None:  # noqa: FBT001 - a parameter
+    assert without_password(url, "X") == (shown, hidden)
+
+
+def test_the_file_of_a_cluster_loads_too(tmp_path: Path) -> None:
+    where = Where("service", "", "", "127.0.0.1:9092", "http://127.0.0.1:8081")
+    config = loaded(tmp_path, sinks_file(where, ["shop.public.orders", "shop.public.customers"]))
+    assert list(config.sinks) == ["warehouse"]
