@@ -142,6 +142,11 @@ def _expire_seconds(seen: dict[str, str]) -> int:
     return int(seen.get("binlog_expire_logs_seconds", "0")) or int(float(seen.get("expire_logs_days", "0")) * 86_400)
 
 
+def log_status(server: Server) -> str:
+    """The statement that tells where the log ends, in words that this server knows."""
+    return "SHOW BINARY LOG STATUS" if not server.is_mariadb and server.version >= (8, 2) else "SHOW MASTER STATUS"
+
+
 def log_end(connection: Connection, server: Server) -> LogEnd:
     """Where the log ends now. Every transaction that anybody can see lies before it.
 
@@ -149,11 +154,7 @@ def log_end(connection: Connection, server: Server) -> LogEnd:
         Failed: ``log_off``: there is no log.
         pymysql.Error: For example without the right, REPLICATION CLIENT.
     """
-    if server.is_mariadb:
-        statement = "SHOW MASTER STATUS"  # the words that every version knows
-    else:
-        statement = "SHOW BINARY LOG STATUS" if server.version >= (8, 2) else "SHOW MASTER STATUS"
-    found = named_row(connection, statement)
+    found = named_row(connection, log_status(server))
     if found is None:
         hint = "Start the server with log_bin=ON and binlog_format=ROW."
         raise Failed("log_off", "the server writes no binary log", hint=hint)

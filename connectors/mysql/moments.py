@@ -1,0 +1,145 @@
+"""Database snapshots to read rows in, and what each of them sees (DESIGN §5; see ``visibility`` for the three ways)."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pymysql
+from pymysql.constants import ER
+
+from connectors.mysql.gtid import Gtid, GtidSet
+from connectors.mysql.position import LogPosition
+from connectors.mysql.quoting import quoted
+from connectors.mysql.server import LogEnd, log_end, pause, row, rows
+from connectors.mysql.visibility import DatabaseSnapshot, ExecutedSet, LogPrefix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from connect.schema.model import TableId
+    from connectors.mysql.connection import Connection
+    from connectors.mysql.server import Server
+
+_LOCK_SECONDS: Final = 1  # writers queue behind a lock that is waited for
+_LOCK_PAUSE: Final = 2.0
+_VISIBLE_PAUSE: Final = 0.01
+
+
+class Moment(NamedTuple):
+    """What a transaction just begun sees.
+
+    Attributes:
+        snapshot: By which a transaction of the stream is known to be seen.
+        log: Where the log ended, for ``source.file`` and ``source.pos``.
+        ts_us: When it began, by the server's clock, microseconds since 1970 UTC.
+    """
+
+    snapshot: DatabaseSnapshot
+    log: LogPosition
+    ts_us: int
+
+
+def begin(connection: Connection, server: Server, table: TableId) -> Moment:
+    """Begin a transaction for one SELECT of a table with a key; its definition stays as it is until the end (N5).
+
+    For MySQL with GTIDs only; without them, and on MariaDB, ``begin_exactly``.
+    """
+    connection.query("START TRANSACTION READ ONLY")  # at READ COMMITTED: each statement has a snapshot of its own
+    hold(connection, table)
+    ts_us = _now(connection)
+    end = log_end(connection, server)  # before the rows
+    return Moment(ExecutedSet(GtidSet.parse(end.gtids)), _position(end), ts_us)
+
+
+@contextlib.contextmanager
+def locked(
+    connection: Connection, table: TableId, say: Callable[[str], None], stopping: Callable[[], bool]
+) -> Iterator[None]:
+    """Keep writers out of a table: whatever wrote to it before is visible then, and nothing else is under way.
+
+    It is waited for in short turns, so that writers which queue up behind it get theirs (F80).
+    """
+    connection.query(f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}")
+    waited = False
+    while True:
+        try:
+            connection.query(f"LOCK TABLES {quoted(table)} READ")
+            break
+        except pymysql.OperationalError as error:
+            if error.args[0] != ER.LOCK_WAIT_TIMEOUT:
+                raise
+        say(f"snapshot of {table} waits for transactions that have written to it and are still open")
+        waited = True
+        pause(_LOCK_PAUSE, stopping)
+    try:
+        if waited:
+            say("")
+        yield
+    finally:
+        if connection.open:
+            connection.query("UNLOCK TABLES")
+
+
+def begin_locked(connection: Connection, locker: Connection, server: Server) -> Moment:
+    """Begin a transaction that sees of the table, which ``locker`` has locked, exactly what the log holds."""
+    _begin_consistent(connection)
+    ts_us = _now(connection)
+    end = log_end(locker, server)
+    if server.gtids:
+        return Moment(ExecutedSet(GtidSet.parse(end.gtids)), _position(end), ts_us)
+    return Moment(LogPrefix(server.uuid, _position(end)), _position(end), ts_us)
+
+
+def begin_at_position(connection: Connection, server: Server) -> Moment:
+    """Begin a transaction of MariaDB, which says where in the log its snapshot lies."""
+    _begin_consistent(connection)
+    found = dict(rows(connection, "SHOW SESSION STATUS LIKE 'binlog_snapshot_%%'"))
+    by_name = {str(key).lower(): str(value) for key, value in found.items()}
+    position = LogPosition(by_name["binlog_snapshot_file"], int(by_name["binlog_snapshot_position"]))
+    return Moment(LogPrefix(server.uuid, position), position, _now(connection))
+
+
+def _begin_consistent(connection: Connection) -> None:
+    connection.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    connection.query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+
+def hold(connection: Connection, table: TableId) -> None:
+    """Keep a table's definition as it is until the end of the transaction (N5)."""
+    connection.query(f"SELECT 1 FROM {quoted(table)} LIMIT 0")  # noqa: S608 - quoted
+
+
+def owned(connection: Connection) -> set[Gtid]:
+    """MySQL's transactions between their place in the log and their visibility, and some before."""
+    (text,) = row(connection, "SELECT @@GLOBAL.gtid_owned")
+    found: set[Gtid] = set()
+    for part in str(text).replace("\n", "").lower().split(","):
+        source, *numbers = part.strip().split(":")
+        for piece in numbers:  # uuid:5#17:6#18, each with the thread that has it; a tag is a source of its own
+            number, _, _ = piece.partition("#")
+            if number.isdigit():
+                found.add(Gtid(source, int(number)))
+            else:
+                source = f"{source[:36]}:{number}"
+    return found
+
+
+def wait_until_visible(connection: Connection, server: Server, stopping: Callable[[], bool]) -> None:
+    """MariaDB: wait until everything that is in the log now is visible."""
+    end = _position(log_end(connection, server))
+    while True:
+        snapshot = begin_at_position(connection, server).log
+        connection.query("ROLLBACK")
+        if snapshot.order >= end.order:
+            return
+        pause(_VISIBLE_PAUSE, stopping)
+
+
+def _position(end: LogEnd) -> LogPosition:
+    return LogPosition(end.file, end.pos)
+
+
+def _now(connection: Connection) -> int:
+    (now,) = row(connection, "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)")
+    return int(now)
