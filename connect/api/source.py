@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class SourceBatch(NamedTuple):
     """What one ``read`` gives.
 
+    A transaction that brings a table's new shape begins a batch, so that what precedes it is published where the shape
+    stops the connector.
+
     Attributes:
         events: In log order; may be empty: progress without rows.
         resume_after: The position after the last event. A restart from it repeats none of the batch and loses nothing.

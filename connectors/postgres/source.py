@@ -42,6 +42,8 @@ MAX_BYTES: Final = 8 * 2**20
 TABLES_NOTE: Final = "postgres:tables"  # the note of the captured tables' OIDs
 PUBLICATIONS_NOTE: Final = "postgres:publications"  # the note of those that the position was streamed from
 ENTRIES_NOTE: Final = "postgres:entries"  # the note of what publishes the captured tables, by OID
+_KIND: Final = slice(25, 26)  # of an XLogData payload: the letter of its message
+_MAY_STOP: Final = frozenset({b"R", b"c"})  # Relation, Stream Commit
 _RETAINED_SECONDS: Final = 5.0
 _TEXT: Final = Type(Kind.STRING)
 _INT64: Final = Type(Kind.INT64)
@@ -76,6 +78,7 @@ class PostgresSource:
         self._replication: Replication | None = None
         self._assembler: Assembler | None = None
         self._payloads: Iterator[bytes] = iter(())
+        self._held: bytes | None = None  # a payload that waits until what precedes it is taken
         self._told: PostgresPosition | None = None
         self._told_at = 0.0
         self._snapshots_used = False
@@ -241,7 +244,8 @@ class PostgresSource:
         replication, assembler = self._running()
         deadline = time.monotonic() + timeout
         while True:
-            self._assemble(assembler)
+            if self._assemble(assembler):
+                return self._batch(assembler.take())
             full = assembler.rows >= MAX_ROWS or assembler.size >= MAX_BYTES
             if full:
                 return self._batch(assembler.take(split=not assembler.whole))
@@ -260,16 +264,24 @@ class PostgresSource:
             raise Retriable(f"{self._context.connector}: the source is not open", code="source_unreachable")
         return self._replication, self._assembler
 
-    def _assemble(self, assembler: Assembler) -> None:
-        """Feed what was received until the batch is full or nothing is left."""
+    def _assemble(self, assembler: Assembler) -> bool:
+        """Feed what was received until the batch is full or nothing is left; True where it ends before that.
+
+        Whole transactions are handed out before a table's shape is learnt, and before a streamed transaction, which may
+        hold one: where the new shape stops the connector, what precedes it is published.
+        """
         while assembler.rows < MAX_ROWS and assembler.size < MAX_BYTES:
             if assembler.replaying:
                 assembler.replay(MAX_ROWS, MAX_BYTES)
                 continue
-            payload = next(self._payloads, None)
+            payload = self._held or next(self._payloads, None)
             if payload is None:
-                return
+                return False
+            self._held = payload if assembler.whole and payload[_KIND] in _MAY_STOP else None
+            if self._held is not None:
+                return True
             assembler.feed(payload)
+        return False
 
     def _progress_due(self, assembler: Assembler) -> bool:
         """Whether progress without rows is told: at once after a mark of ours, else at the heartbeat's period (F15)."""

@@ -227,6 +227,31 @@ def test_F27_each_row_is_decoded_under_the_shape_of_its_moment(world):
     ]
 
 
+def batches(reader, count):
+    """The ids of the next ``count`` events, by batch."""
+    before = len(reader.batches)
+    reader.read(count)
+    read = reader.batches[before:]
+    assert all(batch.boundary for batch in read)
+    return [[event.after["id"] for event in batch.events] for batch in read if batch.events]
+
+
+def test_V4_a_new_shape_begins_a_batch_of_its_own(world):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    resume = world.open("public.t").close()
+    world.sql("INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (2)", "ALTER TABLE t ADD COLUMN b text")
+    world.sql("INSERT INTO t VALUES (3, 'x')", "INSERT INTO t VALUES (4, 'y')")
+    assert batches(world.open("public.t", resume=resume), 4) == [[1, 2], [3, 4]]
+
+
+def test_V4_so_does_one_inside_a_streamed_transaction(world):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    resume = world.open("public.t").close()
+    world.sql("INSERT INTO t VALUES (1)", "ALTER TABLE t ADD COLUMN b text")
+    world.sql("INSERT INTO t SELECT n, repeat('x', 1000) FROM generate_series(2, 500) n")
+    assert batches(world.open("public.t", resume=resume), 500) == [[1], list(range(2, 501))]
+
+
 def test_F28_a_new_enum_value_passes_and_refreshes_the_schema(world):
     world.sql("CREATE TYPE mood AS ENUM ('happy')", "CREATE TABLE t (id int PRIMARY KEY, m mood)")
     reader = world.open("public.t")

@@ -49,6 +49,26 @@ def test_new_columns_fail_stops_at_the_first_row_that_has_one(chain):
     assert chain.folded("items").keys() == {(1,), (2,)}
 
 
+def test_new_columns_fail_publishes_what_came_before_the_new_column(chain):
+    make_items(chain)
+    chain.tables["public.items"] = {"new_columns": "fail"}
+    chain.start()
+    chain.streaming()
+    chain.kill()
+    for statement in (
+        "INSERT INTO items VALUES (2, 'b')",
+        "INSERT INTO items VALUES (3, 'c')",
+        "ALTER TABLE items ADD COLUMN extra text",
+        "INSERT INTO items VALUES (4, 'd', 'x')",
+    ):
+        chain.sql(statement)
+    chain.start()
+    status = chain.failed()
+
+    assert status["code"] == "columns_added"
+    assert chain.folded("items").keys() == {(1,), (2,), (3,)}
+
+
 def test_new_columns_publish_reaches_the_targets(chain):
     make_items(chain)
     warehouse, search = chain.warehouse(), chain.search()
