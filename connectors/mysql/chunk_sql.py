@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from connect.errors import Failed
 from connectors.mysql import quoting
 from connectors.mysql.quoting import name
+from connectors.mysql.shared_values import text_of
 from connectors.mysql.text_values import select_list
 
 if TYPE_CHECKING:
@@ -51,23 +52,21 @@ class Reading(NamedTuple):
 
 
 def chunk_query(reading: Reading, after: Key | None, limit: int) -> str:
-    """The next rows after a key, in its order; behind each row's columns stand those of ``key_expressions``."""
-    columns = _columns(reading.definition, reading.order)
-    where = [] if after is None else [_after(columns, after)]
-    order = quoting.names(reading.order)
-    tail = f" ORDER BY {order} LIMIT {limit:d}"
-    return _select(reading, key_expressions(columns), where, tail, ordered=True)
+    """The next rows after a key, in its order."""
+    where = [] if after is None else [_after(_columns(reading.definition, reading.order), after)]
+    tail = f" ORDER BY {quoting.names(reading.order)} LIMIT {limit:d}"
+    return _select(reading, where, tail, ordered=True)
 
 
 def keys_query(reading: Reading, key_names: Sequence[str], keys: Sequence[Sequence[str]]) -> str:
     """The rows of these keys, each given as SQL constants (see ``key_values.constants``)."""
     listed = ", ".join(f"({', '.join(key)})" for key in keys)
-    return _select(reading, [], [f"({quoting.names(key_names)}) IN ({listed})"], "", ordered=False)
+    return _select(reading, [f"({quoting.names(key_names)}) IN ({listed})"], "", ordered=False)
 
 
 def whole_query(reading: Reading) -> str:
     """Every row."""
-    return _select(reading, [], [], "", ordered=False)
+    return _select(reading, [], "", ordered=False)
 
 
 def chunk_order(definition: TableDefinition) -> tuple[str, ...]:
@@ -81,26 +80,28 @@ def chunk_order(definition: TableDefinition) -> tuple[str, ...]:
     return definition.primary_key
 
 
-def key_expressions(columns: Sequence[Column]) -> list[str]:
-    """What is read of the key besides its columns: those whose own text could not be given back."""
-    return [expression for column in columns if (expression := _key_expression(column)) is not None]
-
-
 def last_key(definition: TableDefinition, order: Sequence[str], cells: Sequence[bytes | None]) -> Key:
-    """The key of a row of ``chunk_query``: one JSON-ready text a column (see ``key_part``)."""
+    """The key of a row of ``chunk_query``: one JSON-ready text a column."""
     index = {column.name: i for i, column in enumerate(definition.columns)}
-    parts, extra = [], len(definition.columns)
-    for column in _columns(definition, order):
-        at = index[column.name]
-        if _key_expression(column) is not None:
-            at, extra = extra, extra + 1
-        parts.append(key_part(column, cells[at] or b""))
-    return tuple(parts)
+    return tuple(_key_part(column, cells[index[column.name]] or b"") for column in _columns(definition, order))
 
 
-def key_part(column: Column, cell: bytes) -> str:
-    """A key column's text: as the server prints it; of texts and bytes the hexadecimal digits."""
+def _key_part(column: Column, cell: bytes) -> str:
+    """A number for what orders by number, hexadecimal digits for texts and bytes, else as the server prints it."""
+    if column.data_type == "bit":
+        return str(int.from_bytes(cell, "big"))
+    if column.data_type == "enum":
+        return str(_number_of(column, cell))
+    if column.data_type == "set":
+        labels = cell.split(b",") if cell else []
+        return str(sum(1 << (_number_of(column, label) - 1) for label in labels))
     return cell.hex() if _is_raw(column) else cell.decode("ascii")
+
+
+def _number_of(column: Column, label: bytes) -> int:
+    """Which member a label is, from 1; 0 for the empty one that stands for a wrong value (F76)."""
+    text = text_of(column)(label)
+    return column.members.index(text) + 1 if text in column.members else 0
 
 
 def _orderable(column: Column) -> bool:
@@ -113,10 +114,6 @@ def _is_raw(column: Column) -> bool:
 
 def _is_named(column: Column) -> bool:
     return column.data_type in {"uuid", "inet4", "inet6"}
-
-
-def _key_expression(column: Column) -> str | None:
-    return f"CAST({name(column.name)} AS UNSIGNED)" if column.data_type in _BY_NUMBER else None
 
 
 def _columns(definition: TableDefinition, wanted: Sequence[str]) -> list[Column]:
@@ -168,9 +165,9 @@ def _literal(column: Column, part: str) -> str:
     )
 
 
-def _select(reading: Reading, more: Sequence[str], conditions: list[str], tail: str, *, ordered: bool) -> str:
+def _select(reading: Reading, conditions: list[str], tail: str, *, ordered: bool) -> str:
     definition = reading.definition
-    listed = ", ".join([*select_list(definition), *more])
+    listed = ", ".join(select_list(definition))
     source = quoting.quoted(definition.table)
     if (
         ordered
