@@ -533,6 +533,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost.",
         "Install it, or leave the version out.",
     ),
+    "local_server_url": Explanation(
+        "The address of a server that the tests should use is not a URL of a MySQL or MariaDB.",
+        "Nothing is lost.",
+        "Set CONNECT_TEST_MYSQL or CONNECT_TEST_MARIADB to mysql://user:password@host:port/, or unset it.",
+    ),
     "local_unknown_server": Explanation(
         "The local stack has no server of this name.",
         "Nothing is lost.",

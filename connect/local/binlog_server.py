@@ -69,8 +69,13 @@ class BinlogServer(MysqlClient, Server):
 
     @property
     def data(self) -> Path:
-        """The data folder; the binlogs are in it as ``binlog.000001`` and so on."""
+        """The data folder."""
         return self.folder / "data"
+
+    @property
+    def binlogs(self) -> list[Path]:
+        """The binlog files, oldest first."""
+        return sorted(self.data.glob("binlog." + "[0-9]" * 6))
 
     @property
     @abstractmethod
@@ -103,7 +108,7 @@ class BinlogServer(MysqlClient, Server):
         return self
 
     def follow(self, source: Self, *, semi_sync: bool = False) -> Self:
-        """Become a read-only replica of another server, by GTID; returns when it is connected.
+        """Become a read-only replica of another server, by GTID, through restarts; returns when it is connected.
 
         Args:
             source: Has all its binlogs still; followed by a new server it is copied from its first transaction on.
@@ -112,6 +117,7 @@ class BinlogServer(MysqlClient, Server):
         Raises:
             ConnectError: ``local_start_failed`` with what the replica says.
         """
+        self.configure(self._role(replica=True, semi_sync=semi_sync))
         for statement in self._following(source, semi_sync=semi_sync):
             self.execute(statement)
         self._until(lambda status: status["IO"] == "Yes", f"does not follow {source.name}")
@@ -131,13 +137,16 @@ class BinlogServer(MysqlClient, Server):
         """All that this server has committed, as it writes it."""
         return str(self.execute(f"SELECT @@GLOBAL.{self._position_variable}")[0][0])
 
-    @abstractmethod
     def promote(self) -> Self:
         """End following and take writes."""
+        self.configure(self._role(replica=False, semi_sync=False))
+        for statement in self._promoting:
+            self.execute(statement)
+        return self
 
     @abstractmethod
     def wait_for_replicas(self, *, at_most: float) -> Self:
-        """Semi-sync: from now on a commit is in the binlog, but not visible until a replica has acknowledged it.
+        """Semi-sync until a restart: a commit is in the binlog, but not visible until a replica has acknowledged it.
 
         Args:
             at_most: Seconds after which it is visible all the same, and semi-sync off.
@@ -159,6 +168,15 @@ class BinlogServer(MysqlClient, Server):
     @abstractmethod
     def _server(self, *words: str) -> Command:
         """How the server program is run, with further words."""
+
+    @property
+    @abstractmethod
+    def _promoting(self) -> tuple[str, ...]:
+        """The statements that make this replica a server that takes writes."""
+
+    @abstractmethod
+    def _role(self, *, replica: bool, semi_sync: bool) -> dict[str, str | None]:
+        """Settings of my.cnf by which a server is the same after a restart."""
 
     @abstractmethod
     def _following(self, source: Self, *, semi_sync: bool) -> list[str]:

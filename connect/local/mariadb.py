@@ -77,12 +77,6 @@ class Mariadb(BinlogServer):
         """See ``BinlogServer.binlog_tool``."""
         return debian.fetch(self.site.cache, _CLIENT) / debian.LAUNCHERS / "mariadb-binlog"
 
-    def promote(self) -> Self:
-        """See ``BinlogServer.promote``."""
-        for statement in ("STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = OFF"):
-            self.execute(statement)
-        return self
-
     def wait_for_replicas(self, *, at_most: float) -> Self:
         """See ``BinlogServer.wait_for_replicas``."""
         self.execute("SET GLOBAL rpl_semi_sync_master_timeout = %s", round(at_most * 1000))
@@ -134,6 +128,13 @@ class Mariadb(BinlogServer):
         share = next(path.parent for path in tree.glob("usr/share/m*/english"))
         return Installation(tree / debian.LAUNCHERS / "mariadbd", share, tree / "usr/lib/mysql/plugin")
 
+    @property
+    def _promoting(self) -> tuple[str, ...]:
+        return ("STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only = OFF")
+
+    def _role(self, *, replica: bool, semi_sync: bool) -> dict[str, str | None]:
+        return {"read_only": str(int(replica)), "rpl_semi_sync_slave_enabled": str(int(semi_sync))}
+
     def _following(self, source: Self, *, semi_sync: bool) -> list[str]:
         options = {
             "MASTER_HOST": "'localhost'",  # its TLS library does not find an address in a certificate
@@ -154,7 +155,7 @@ class Mariadb(BinlogServer):
         return [
             "SET GLOBAL read_only = ON",
             "SET GLOBAL gtid_slave_pos = @@GLOBAL.gtid_current_pos",  # of one that took writes: all that it has
-            f"SET GLOBAL rpl_semi_sync_slave_enabled = {'ON' if semi_sync else 'OFF'}",
+            f"SET GLOBAL rpl_semi_sync_slave_enabled = {int(semi_sync)}",
             "CHANGE MASTER TO " + ", ".join(f"{name} = {value}" for name, value in options.items()),
             "START SLAVE",
         ]

@@ -32,12 +32,6 @@ class Mysql(BinlogServer):
         """See ``BinlogServer.binlog_tool``."""
         return self._tree() / debian.LAUNCHERS / "mysqlbinlog"
 
-    def promote(self) -> Self:
-        """See ``BinlogServer.promote``."""
-        for statement in ("STOP REPLICA", "RESET REPLICA ALL", "SET GLOBAL read_only = OFF"):
-            self.execute(statement)
-        return self
-
     def wait_for_replicas(self, *, at_most: float) -> Self:
         """See ``BinlogServer.wait_for_replicas``."""
         self.execute("SET GLOBAL rpl_semi_sync_source_timeout = %s", round(at_most * 1000))
@@ -75,6 +69,14 @@ class Mysql(BinlogServer):
     def _tree(self) -> Path:
         return debian.fetch(self.site.cache, PACKAGES)
 
+    @property
+    def _promoting(self) -> tuple[str, ...]:
+        return ("STOP REPLICA", "RESET REPLICA ALL", "SET GLOBAL read_only = OFF")
+
+    def _role(self, *, replica: bool, semi_sync: bool) -> dict[str, str | None]:
+        # A transaction of a replica's own would be one that no source has: not even root may write.
+        return {"super_read_only": str(int(replica)), "rpl_semi_sync_replica_enabled": str(int(semi_sync))}
+
     def _following(self, source: Self, *, semi_sync: bool) -> list[str]:
         options = {
             "SOURCE_HOST": f"'{LOOPBACK}'",
@@ -90,8 +92,8 @@ class Mysql(BinlogServer):
                 "SOURCE_SSL_CA": f"'{security.authority}'",
             }
         return [
-            "SET GLOBAL super_read_only = ON",  # a transaction of the replica's own would be one that no source has
-            f"SET GLOBAL rpl_semi_sync_replica_enabled = {'ON' if semi_sync else 'OFF'}",
+            "SET GLOBAL super_read_only = ON",
+            f"SET GLOBAL rpl_semi_sync_replica_enabled = {int(semi_sync)}",
             "CHANGE REPLICATION SOURCE TO " + ", ".join(f"{name} = {value}" for name, value in options.items()),
             "START REPLICA",
         ]

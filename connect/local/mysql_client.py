@@ -79,7 +79,7 @@ class NamedServer(MysqlClient):
         address: As ``MysqlClient.address``.
 
     Raises:
-        ConnectError: ``local_unknown_server`` for what is no such URL.
+        ConnectError: ``local_server_url`` for what is no such URL.
     """
 
     def __init__(self, address: str) -> None:
@@ -87,7 +87,7 @@ class NamedServer(MysqlClient):
         if parts.scheme != "mysql" or not parts.hostname or not parts.username:
             raise ConnectError(
                 "the URL of a MySQL or MariaDB server is mysql://user:password@host:port/",
-                code="local_unknown_server",
+                code="local_server_url",
                 hint="correct CONNECT_TEST_MYSQL or CONNECT_TEST_MARIADB",
             )
         self._address = address

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from connect.local import artifacts
+from connect.local import artifacts, mysql
 
 DOCKER = Path(__file__).parents[3] / "docker"
 
@@ -15,7 +15,16 @@ def services():
 
 
 def test_compose_has_the_whole_chain(services):
-    assert set(services) == {"postgres", "kafka", "registry", "elasticsearch", "worker"}
+    default = {name for name, service in services.items() if "profiles" not in service}
+
+    assert default == {"postgres", "kafka", "registry", "elasticsearch", "worker"}
+
+
+def test_mysql_and_mariadb_wait_for_their_profiles(services):
+    assert {name: service["profiles"] for name, service in services.items() if "profiles" in service} == {
+        "mysql": ["mysql"],
+        "mariadb": ["mariadb"],
+    }
 
 
 def test_images_are_of_the_versions_that_the_local_stack_runs(services):
@@ -26,6 +35,8 @@ def test_images_are_of_the_versions_that_the_local_stack_runs(services):
         "kafka": artifacts.kafka().version,
         "registry": artifacts.apicurio().version,
         "elasticsearch": artifacts.elasticsearch().version,
+        "mysql": mysql.PACKAGES.version,
+        "mariadb": artifacts.mariadb().version,
     }
 
 

@@ -25,7 +25,7 @@ def test_what_is_no_url_of_a_server_is_refused_by_the_variables_name(given):
     with pytest.raises(ConnectError) as raised:
         NamedServer(given)
 
-    assert raised.value.code == "local_unknown_server"
+    assert raised.value.code == "local_server_url"
     assert "CONNECT_TEST_MYSQL" in raised.value.hint
 
 
