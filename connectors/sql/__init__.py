@@ -1,4 +1,4 @@
-"""The ``sql`` sink: tables in Postgres or SQLite, equal to their topics, exactly once."""
+"""The ``sql`` sink: tables in Postgres, MySQL, MariaDB or SQLite, equal to their topics, exactly once."""
 
 from connect.api import Capabilities, Plugin, later
 from connectors.sql.config import SqlConfig, SqlTarget

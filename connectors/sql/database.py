@@ -16,16 +16,26 @@ class BadRowsError(Exception):
     """The database refuses at least one of the rows since the savepoint; its text holds no values (rule K5)."""
 
 
+class UnstorableError(ValueError):
+    """A value that no column of its type can hold in this database; the text says why and shows no value."""
+
+
 class ColumnType(NamedTuple):
     """How a dialect keeps a logical type.
 
     Attributes:
         sql: The type in DDL, as the database prints it back.
-        write: A decoded value, never None → what ``Database.load`` takes.
+        write: A decoded value, never None → what ``Database.load`` takes; ``UnstorableError`` where nothing does.
+        text: The same for a column that its owner made a text, so that it holds what the type cannot.
     """
 
     sql: str
     write: Callable[[Any], Any]
+    text: Callable[[Any], Any] | None = None
+
+    def into(self, actual: str) -> Callable[[Any], Any]:
+        """The way into a column of type ``actual`` that was accepted for this one."""
+        return self.text if self.text is not None and "text" in actual else self.write
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +57,59 @@ class Table:
         columns: By name, in table order.
         keys: The column sets of its primary key and unique constraints.
         identity: Names this very table: dropped and made again it is another (invariant 4).
-        constraint: Name of the key constraint that this sink made, "" where somebody else made the table.
+        mark: What a sink that made the table wrote into it, "" where somebody else made it.
+        uniques: How many unique indexes there are, those among them that are no key of whole columns.
     """
 
     name: str
     columns: Mapping[str, Column]
     keys: Sequence[frozenset[str]]
     identity: str
-    constraint: str = ""
+    mark: str = ""
+    uniques: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """How a database spells things; pure.
+
+    Attributes:
+        mark: The placeholder of a parameter, from 1.
+        locking: What makes a SELECT lock its rows, with a leading blank.
+        or_leave: What makes an INSERT leave a row of its key as it is, with a leading blank.
+        key_text: The type of the bookkeeping's texts that are part of a key, up to 255 characters.
+        long_text: And of its other texts.
+        name_fault: (name, of a table) → why the database does not take it as it is, "" where it does (F137).
+        column_type: How values of a logical type are kept.
+        key_types: The same for the columns of a key, all of them together.
+        accepts: (a column's type, the wanted type) → whether the column holds every value (F136).
+        constant: (type, value) → a column's default as a constant of DDL.
+        spell: A name as an operator types it.
+        retype: The statement that gives {column} of {table} the {type}.
+        nullable: The one that takes NOT NULL from it.
+        same_table: How {table} gets a lost {identity} back; "" where it cannot be lost.
+    """
+
+    mark: Callable[[int], str]
+    locking: str
+    or_leave: str
+    key_text: str
+    long_text: str
+    name_fault: Callable[[str, bool], str]
+    column_type: Callable[[Type], ColumnType]
+    key_types: Callable[[Sequence[Type]], list[ColumnType]]
+    accepts: Callable[[str, str], bool]
+    constant: Callable[[ColumnType, Any], str]
+    spell: Callable[[str], str]
+    retype: str
+    nullable: str
+    same_table: str = ""
 
 
 class Database(Protocol):
     """One connection. Errors leave it as ``BadRowsError`` or as errors of ``connect.errors``, nothing else."""
 
-    longest_name: int  # bytes that an identifier may have
-    locking: str  # what makes a SELECT lock its rows, with a leading blank
+    dialect: Dialect
 
     def close(self) -> None:
         """Let go of the connection. Idempotent."""
@@ -80,7 +128,14 @@ class Database(Protocol):
         ...
 
     def run(self, sql: str, *parameters: Any) -> int:
-        """Run a statement; how many rows it touched."""
+        """Run a statement; how many rows it met."""
+        ...
+
+    def ddl(self, sql: str) -> None:
+        """Make, alter or drop a table inside a transaction.
+
+        Where that commits, another transaction is begun after it: locks of rows are gone, ``lock_tables`` still holds.
+        """
         ...
 
     def run_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
@@ -95,32 +150,36 @@ class Database(Protocol):
         """Delete every row of a quoted table, however long it takes; inside a transaction."""
         ...
 
-    def mark(self, number: int) -> str:
-        """The placeholder of a parameter, from 1."""
-        ...
-
     def place(self, table: str) -> str:
         """A table's quoted name, with its schema."""
-        ...
-
-    def column_type(self, type_: Type) -> ColumnType:
-        """How values of a logical type are kept."""
-        ...
-
-    def accepts(self, actual: str, wanted: str) -> bool:
-        """Whether a column of type ``actual`` holds every value of type ``wanted``."""
         ...
 
     def describe(self, table: str) -> Table | None:
         """A table; None where there is none of that name."""
         ...
 
-    def stage(self, name: str, like: str) -> str:
-        """A temporary table with the columns of the quoted table ``like`` and none of its constraints; quoted."""
+    def create(self, table: str, columns: str, key: Sequence[str], mark: str) -> None:
+        """Make a table of these definitions, with its primary key and a mark that ``describe`` gives as identity."""
         ...
 
-    def conflict(self, table: Table, key: Sequence[str]) -> str:
-        """What stands after ON CONFLICT for this key."""
+    def adopt(self, table: Table) -> Table:
+        """A table that somebody else made becomes a target: the table with an identity that can be remembered."""
+        ...
+
+    def stage(self, name: str, table: Table) -> str:
+        """A temporary table: the columns of a table and ``__connect_row``, none of its constraints. Quoted."""
+        ...
+
+    def upsert(self, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+        """Rows into the table, over those of their key; False, and nothing is done, where that needs a stage."""
+        ...
+
+    def merge(self, table: Table, key: Sequence[str], columns: Sequence[str], stage: str) -> None:
+        """Staged rows into the table, over those of their key; columns that are not named stay as they are (F138)."""
+        ...
+
+    def delete(self, table: Table, key: Sequence[str], stage: str) -> None:
+        """Delete the rows whose keys are staged."""
         ...
 
     def lock_tables(self) -> None:

@@ -16,17 +16,17 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
     "target_conflict": (
         "The database ended a transaction because of a deadlock, a lock or a time limit.",
         "Nothing is lost: the whole batch was rolled back and is written again.",
-        "If it lasts, look in pg_stat_activity for who holds locks on the sink's tables.",
+        "If it lasts, look in pg_stat_activity, or MySQL's SHOW PROCESSLIST, for who holds locks on the sink's tables.",
     ),
     "target_read_only": (
         "The target takes no writes: it is a standby, or was made read-only.",
         _NOTHING,
-        "Point url: to the primary, or end default_transaction_read_only.",
+        "Point url: to the primary, or end default_transaction_read_only (MySQL: read_only).",
     ),
     "target_credentials": (
         "The target refused the login.",
         _NOTHING,
-        "Mend url: and password: and pg_hba.conf, then start the worker again.",
+        "Mend url: and password:, and pg_hba.conf or the account's host and plugin, then start the worker again.",
     ),
     "target_database": (
         "The server has no database of the name that url: gives.",
@@ -36,12 +36,27 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
     "target_url": (
         "url: is no address that the database's client understands.",
         _NOTHING,
-        "Write postgresql://user@host:port/database or sqlite:///path.",
+        "Write postgresql://user@host:port/database, mysql://user@host:port/database or sqlite:///path.",
+    ),
+    "target_tls": (
+        "No encrypted link with the MySQL or MariaDB target came up, or a file of tls: cannot be read.",
+        _NOTHING,
+        "Check tls: against the server's certificate, and the REQUIRE clause of the sink's user.",
+    ),
+    "target_version": (
+        "The target is a MySQL before 8.0.19 or a MariaDB before 10.5.",
+        _NOTHING,
+        "Upgrade the server, or point url: to a newer one.",
+    ),
+    "target_engine": (
+        "A table of the sink is not InnoDB, so its rows would not be in one transaction with the position.",
+        _NOTHING,
+        "ALTER TABLE it to ENGINE = InnoDB, as the hint shows, then start the connector again.",
     ),
     "target_schema": (
         "The sink's user has no schema to make tables in.",
         _NOTHING,
-        "Set schema: of the sink, or ALTER ROLE its user SET search_path.",
+        "Set schema: of the sink, or ALTER ROLE its user SET search_path (MySQL: end url: with /database).",
     ),
     "target_permission": (
         "The sink's user lacks a right in the target.",

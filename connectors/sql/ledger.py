@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
     from connectors.sql.database import Database
 
 VERSION: Final = 1
+# {key} and {text} are the dialect's types of texts.
 TABLES: Final = {
-    "connect_sinks": "connector TEXT PRIMARY KEY, epoch BIGINT NOT NULL, version INTEGER NOT NULL",
-    "connect_positions": "connector TEXT, topic TEXT, partition INTEGER, topic_id TEXT NOT NULL,"
-    " next_offset BIGINT NOT NULL, PRIMARY KEY (connector, topic, partition)",
-    "connect_targets": "connector TEXT, topic TEXT, table_name TEXT NOT NULL, identity TEXT NOT NULL,"
-    " made BOOLEAN NOT NULL, row_key TEXT NOT NULL, columns TEXT NOT NULL, PRIMARY KEY (connector, topic),"
+    "connect_sinks": "connector {key} PRIMARY KEY, epoch BIGINT NOT NULL, version INTEGER NOT NULL",
+    "connect_positions": 'connector {key}, topic {key}, "partition" INTEGER, topic_id {text} NOT NULL,'
+    ' next_offset BIGINT NOT NULL, PRIMARY KEY (connector, topic, "partition")',
+    "connect_targets": "connector {key}, topic {key}, table_name {key} NOT NULL, identity {text} NOT NULL,"
+    " made BOOLEAN NOT NULL, row_key {text} NOT NULL, columns {text} NOT NULL, PRIMARY KEY (connector, topic),"
     " UNIQUE (table_name)",
-    "connect_incomplete": "connector TEXT, topic TEXT, row_key TEXT, PRIMARY KEY (connector, topic, row_key)",
+    "connect_incomplete": "connector {key}, topic {key}, row_key {key}, PRIMARY KEY (connector, topic, row_key)",
 }
+_LONGEST_KEY: Final = 255  # characters of a key's text in connect_incomplete
 
 
 class TargetRow(NamedTuple):
@@ -36,7 +39,8 @@ class TargetRow(NamedTuple):
         identity: Of the very table (invariant 4).
         made: This sink made it, so ``rebuild`` may drop it.
         key: Its key columns, in the order of the record's key.
-        columns: Names that it had when the sink last looked: one that is gone was dropped by somebody.
+        columns: Names that it had when the sink last looked: one that is gone was dropped by somebody. Without any
+            the table is about to be made, and need not be there.
     """
 
     table: str
@@ -61,7 +65,8 @@ class Ledger:
             return
         self._db.lock_tables()
         for name, columns in TABLES.items():
-            self._db.run(f"CREATE TABLE IF NOT EXISTS {self._db.place(name)} ({columns})")
+            types = columns.format(key=self._db.dialect.key_text, text=self._db.dialect.long_text)
+            self._db.ddl(f"CREATE TABLE IF NOT EXISTS {self._db.place(name)} ({types})")
 
     def exists(self) -> bool:
         """Whether the bookkeeping is there."""
@@ -78,7 +83,7 @@ class Ledger:
         sinks = self._db.place("connect_sinks")
         self._db.run(
             self._sql(
-                f"INSERT INTO {sinks} (connector, epoch, version) VALUES (?, 0, {VERSION}) ON CONFLICT DO NOTHING"
+                f"INSERT INTO {sinks} (connector, epoch, version) VALUES (?, 0, {VERSION}){self._db.dialect.or_leave}"
             ),
             self._connector,
         )
@@ -97,7 +102,8 @@ class Ledger:
         Raises:
             Fenced: Another owner took over (rule K2, F131).
         """
-        sql = self._sql(f"SELECT epoch FROM {self._db.place('connect_sinks')} WHERE connector = ?{self._db.locking}")
+        sinks = self._db.place("connect_sinks")
+        sql = self._sql(f"SELECT epoch FROM {sinks} WHERE connector = ?{self._db.dialect.locking}")
         found = self._db.rows(sql, self._connector)
         if found != [(self.epoch,)]:  # Invariant 4
             hint = "Another worker runs this sink; run one of them."
@@ -106,7 +112,7 @@ class Ledger:
     def positions(self) -> dict[TopicPartition, int]:
         """Next offsets by partition."""
         sql = self._sql(
-            "SELECT topic, topic_id, partition, next_offset"
+            'SELECT topic, topic_id, "partition", next_offset'
             f" FROM {self._db.place('connect_positions')} WHERE connector = ?"
         )
         return {TopicPartition(*row[:3]): row[3] for row in self._db.rows(sql, self._connector)}
@@ -115,7 +121,7 @@ class Ledger:
         """Give partitions that were never seen their position: 0."""
         sql = self._sql(
             f"INSERT INTO {self._db.place('connect_positions')}"
-            " (connector, topic, topic_id, partition, next_offset) VALUES (?, ?, ?, ?, 0)"
+            ' (connector, topic, topic_id, "partition", next_offset) VALUES (?, ?, ?, ?, 0)'
         )
         if partitions:
             self._db.run_each(sql, [(self._connector, *partition) for partition in partitions])
@@ -130,7 +136,7 @@ class Ledger:
             return
         sql = self._sql(
             f"UPDATE {self._db.place('connect_positions')} SET next_offset = ?"
-            " WHERE connector = ? AND topic = ? AND partition = ? AND topic_id = ? AND next_offset = ?"
+            ' WHERE connector = ? AND topic = ? AND "partition" = ? AND topic_id = ? AND next_offset = ?'
         )
         rows = [(new, self._connector, tp.topic, tp.partition, tp.topic_id, old) for tp, (old, new) in moves.items()]
         if self._db.run_each(sql, rows) != len(rows):
@@ -150,14 +156,19 @@ class Ledger:
         }
 
     def keep_target(self, topic: str, row: TargetRow) -> None:
-        """Remember a target, or its new columns."""
-        sql = self._sql(
-            f"INSERT INTO {self._db.place('connect_targets')}"
-            " (connector, topic, table_name, identity, made, row_key, columns) VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (connector, topic) DO UPDATE SET columns = excluded.columns"
+        """Remember a target, or what is new of it."""
+        targets = self._db.place("connect_targets")
+        values = (row.table, row.identity, row.made, json.dumps(row.key), json.dumps(row.columns))
+        update = self._sql(
+            f"UPDATE {targets} SET table_name = ?, identity = ?, made = ?, row_key = ?, columns = ?"
+            " WHERE connector = ? AND topic = ?"
         )
-        key, columns = json.dumps(row.key), json.dumps(row.columns)
-        self._db.run(sql, self._connector, topic, row.table, row.identity, row.made, key, columns)
+        if not self._db.run(update, *values, self._connector, topic):
+            insert = self._sql(
+                f"INSERT INTO {targets} (table_name, identity, made, row_key, columns, connector, topic)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)"
+            )
+            self._db.run(insert, *values, self._connector, topic)
 
     def owner_of(self, table: str) -> tuple[str, str] | None:
         """The connector and topic whose target a table is."""
@@ -174,8 +185,8 @@ class Ledger:
     def add_incomplete(self, topic: str, keys: Collection[Key]) -> None:
         """Rows of these keys were inserted without all their columns."""
         sql = self._sql(
-            f"INSERT INTO {self._db.place('connect_incomplete')} (connector, topic, row_key) VALUES (?, ?, ?)"
-            " ON CONFLICT DO NOTHING"
+            f"INSERT INTO {self._db.place('connect_incomplete')} (connector, topic, row_key)"
+            f" VALUES (?, ?, ?){self._db.dialect.or_leave}"
         )
         self._db.run_each(sql, [(self._connector, topic, key_text(key)) for key in keys])
 
@@ -197,9 +208,10 @@ class Ledger:
     def _sql(self, sql: str) -> str:
         """Our own statement with the dialect's numbered placeholders; it holds no other question mark."""
         parts = sql.split("?")
-        return parts[0] + "".join(self._db.mark(i) + part for i, part in enumerate(parts[1:], 1))
+        return parts[0] + "".join(self._db.dialect.mark(i) + part for i, part in enumerate(parts[1:], 1))
 
 
 def key_text(key: Key) -> str:
-    """A key as one text: a JSON list."""
-    return json.dumps([value.hex() if isinstance(value, bytes) else value for value in key], ensure_ascii=False)
+    """A key as one text: a JSON list, or its digest where that is longer than an index of every dialect takes."""
+    text = json.dumps([value.hex() if isinstance(value, bytes) else value for value in key], ensure_ascii=False)
+    return text if len(text) <= _LONGEST_KEY else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

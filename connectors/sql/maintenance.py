@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def rebuild(config: SqlConfig, context: SinkContext) -> list[str]:
-    """Drop the sink's tables and its rows of the bookkeeping, in one transaction; one sentence for each thing.
+    """Drop the sink's tables and its rows of the bookkeeping; one sentence for each thing.
+
+    It is one transaction where DDL is part of one. On MySQL each DROP commits, and a rebuild that was cut is run again.
 
     Its epoch stays and rises, so that a worker that still runs is fenced. Tables that somebody else made stay as they
     are, rows and all.
@@ -33,6 +35,7 @@ def rebuild(config: SqlConfig, context: SinkContext) -> list[str]:
         with database.transaction():
             ledger.take_over()
             done = [_drop(database, topic, row) for topic, row in ledger.targets().items()]
+            ledger.lock()  # where DDL commits, another owner may have come in between
             done.append(f"Forgot {len(ledger.positions())} stored positions.")
             ledger.forget()
     finally:
@@ -46,5 +49,5 @@ def _drop(database: Database, topic: str, row: TargetRow) -> str:
         return f"Table {row.table} of topic {topic} is gone already."
     if not row.made or table.identity != row.identity:
         return f"Table {row.table} of topic {topic} was not made by this sink and stays as it is."
-    database.run(f"DROP TABLE {database.place(row.table)}")
+    database.ddl(f"DROP TABLE {database.place(row.table)}")
     return f"Dropped table {row.table} of topic {topic}."

@@ -11,13 +11,13 @@ from psycopg import RawCursor
 from psycopg.conninfo import conninfo_to_dict
 
 from connect.errors import ConnectError, Failed, Retriable
-from connectors.sql.database import BadRowsError, Column, ColumnType, Table, quote, quoted
+from connectors.sql import staged
+from connectors.sql.database import BadRowsError, Column, Dialect, Table, quote, quoted
 from connectors.sql.postgres_types import accepts, column_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from connect.schema.model import Type
     from connectors.sql.config import SqlConfig
 
 # Dead links are noticed, locks and statements are waited for with a bound (invariant 7).
@@ -46,11 +46,35 @@ _COPY_COLUMN: Final = re.compile(r"^COPY .*, line \d+, column ([^:]+):")
 OURS: Final = re.compile(r"connect_[0-9a-f]{16}")
 
 
+_NAME_BYTES: Final = 63
+
+
+def _name_fault(name: str, table: bool) -> str:  # noqa: FBT001 - of the protocol
+    del table
+    return "" if len(name.encode()) <= _NAME_BYTES else f"it is longer than {_NAME_BYTES} bytes"
+
+
+DIALECT: Final = Dialect(
+    mark=lambda number: f"${number}",
+    locking=" FOR UPDATE",
+    or_leave=" ON CONFLICT DO NOTHING",
+    key_text="text",
+    long_text="text",
+    name_fault=_name_fault,
+    column_type=column_type,
+    key_types=lambda types: [column_type(type_) for type_ in types],
+    accepts=accepts,
+    constant=staged.constant,
+    spell=quote,
+    retype="ALTER TABLE {table} ALTER COLUMN {column} TYPE {type}",
+    nullable="ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL",
+)
+
+
 class PostgresDatabase:
     """A connection to Postgres 13 or later; see ``Database``."""
 
-    longest_name = 63
-    locking = " FOR UPDATE"
+    dialect = DIALECT
 
     def __init__(self, config: SqlConfig, application: str) -> None:
         """Connect.
@@ -112,6 +136,10 @@ class PostgresDatabase:
         with self._errors():
             return self._cursor.execute(sql, parameters or None).rowcount
 
+    def ddl(self, sql: str) -> None:
+        """See ``Database``; it is part of the transaction."""
+        self.run(sql)
+
     def run_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
         """See ``Database``."""
         with self._errors():
@@ -131,21 +159,9 @@ class PostgresDatabase:
         self.run(f"DELETE FROM {table}")  # noqa: S608 - the caller quotes it
         self.run("SET LOCAL statement_timeout TO DEFAULT")  # the connection's own
 
-    def mark(self, number: int) -> str:
-        """See ``Database``."""
-        return f"${number}"
-
     def place(self, table: str) -> str:
         """See ``Database``."""
         return f"{quote(self.schema)}.{quote(table)}"
-
-    def column_type(self, type_: Type) -> ColumnType:
-        """See ``Database``."""
-        return column_type(type_)
-
-    def accepts(self, actual: str, wanted: str) -> bool:
-        """See ``Database``."""
-        return accepts(actual, wanted)
 
     def describe(self, table: str) -> Table | None:
         """See ``Database``; the identity is our constraint's name, which survives pg_dump (F140), else the oid."""
@@ -165,16 +181,34 @@ class PostgresDatabase:
         ours = next((name for name, _, _ in keys if OURS.fullmatch(name)), "")
         return Table(table, columns, [frozenset(names) for _, _, names in keys], ours or f"oid:{oid}", ours)
 
-    def stage(self, name: str, like: str) -> str:
+    def create(self, table: str, columns: str, key: Sequence[str], mark: str) -> None:
+        """See ``Database``."""
+        self.ddl(staged.create(self.place(table), columns, key, mark))
+
+    def adopt(self, table: Table) -> Table:
+        """See ``Database``."""
+        return table
+
+    def stage(self, name: str, table: Table) -> str:
         """See ``Database``."""
         self.run(f"DROP TABLE IF EXISTS pg_temp.{quote(name)}")
-        columns = "SELECT *, 0 AS __connect_row"
-        self.run(f"CREATE TEMP TABLE {quote(name)} ON COMMIT DELETE ROWS AS {columns} FROM {like} WITH NO DATA")
+        rows = f"SELECT *, 0 AS __connect_row FROM {self.place(table.name)}"  # noqa: S608 - `place` quotes it
+        self.run(f"CREATE TEMP TABLE {quote(name)} ON COMMIT DELETE ROWS AS {rows} WITH NO DATA")
         return f"pg_temp.{quote(name)}"
 
-    def conflict(self, table: Table, key: Sequence[str]) -> str:
-        """By the constraint's name where it is ours: in another table of that name it does not exist (invariant 4)."""
-        return f"ON CONSTRAINT {quote(table.constraint)}" if table.constraint else f"({quoted(key)})"
+    def upsert(self, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+        """See ``Database``; rows come faster by a stage."""
+        del table, key, columns, rows
+        return False
+
+    def merge(self, table: Table, key: Sequence[str], columns: Sequence[str], stage: str) -> None:
+        """See ``Database``; a mark stands in no other table of that name (invariant 4)."""
+        conflict = f"ON CONSTRAINT {quote(table.mark)}" if table.mark else f"({quoted(key)})"
+        self.run(staged.merge(self.place(table.name), key, conflict, columns, stage))
+
+    def delete(self, table: Table, key: Sequence[str], stage: str) -> None:
+        """See ``Database``."""
+        self.run(staged.delete(self.place(table.name), key, stage))
 
     def lock_tables(self) -> None:
         """See ``Database``."""

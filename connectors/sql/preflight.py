@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from connect.api import Finding, Severity
 from connect.errors import ConnectError
+from connectors.sql import preflight_mysql
 from connectors.sql.database import quote
 from connectors.sql.ledger import Ledger
+from connectors.sql.mysql import MysqlDatabase
 from connectors.sql.postgres import PostgresDatabase
 from connectors.sql.sink import connect
 
@@ -33,6 +35,8 @@ def preflight(config: SqlConfig, context: SinkContext) -> Iterator[Finding]:
         yield Finding("target", Severity.OK, "the target database answers")
         if isinstance(database, PostgresDatabase):
             yield from _postgres(database, name)
+        if isinstance(database, MysqlDatabase):
+            yield from preflight_mysql.findings(database, name)
     except ConnectError as error:
         yield Finding("target", Severity.PROBLEM, error.message, error.hint)
     finally:

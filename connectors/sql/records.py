@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from connect.errors import RecordError
 from connect.record import UNAVAILABLE, Op
 from connectors.sql.changes import CLEAR, DELETE, Change, Key, Upsert
+from connectors.sql.database import UnstorableError
 
 if TYPE_CHECKING:
     from connect.record import Row, SinkRecord
@@ -75,5 +76,7 @@ def _upsert(plan: Plan, front: list[Any], row: Row) -> Upsert:
 def _written(name: str, write: Any, value: Any) -> Any:
     try:
         return write(value)
+    except UnstorableError as error:
+        raise RecordError(f"column {name}: {error}") from None
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise RecordError(f"column {name}: {type(error).__name__} at a value that is not of its type") from None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from connect.api import Failure
 from connectors.sql.changes import Change, Delete, Key, TableChanges, Upsert, fold
-from connectors.sql.database import BadRowsError, quote, quoted
+from connectors.sql.database import BadRowsError, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,9 +70,7 @@ class Rows:
 
     def _delete(self, topic: str, target: Target, keys: Sequence[Key]) -> None:
         self._stage(target, target.key, keys)
-        names = quoted(target.key)
-        table = self._db.place(target.table.name)
-        self._db.run(f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {target.stage})")
+        self._db.delete(target.table, target.key, target.stage)
         if self.incomplete:
             self._ledger.drop_incomplete(topic, keys)
 
@@ -80,9 +78,9 @@ class Rows:
         self, topic: str, target: Target, columns: tuple[str, ...], rows: Sequence[tuple[Key, Upsert]]
     ) -> None:
         values = [upsert.values for _, upsert in rows]
-        if not self._insert(target, columns, values):
+        if not self._db.upsert(target.table, target.key, columns, values) and not self._insert(target, columns, values):
             self._stage(target, columns, values)
-            self._merge(target, columns)
+            self._db.merge(target.table, target.key, columns, target.stage)
         if self.incomplete:
             self._ledger.drop_incomplete(topic, [key for key, _ in rows])
 
@@ -108,21 +106,10 @@ class Rows:
             f"SELECT s.{_ROW} FROM {target.stage} s WHERE NOT EXISTS"
             f" (SELECT 1 FROM {self._db.place(target.table.name)} t WHERE {same})"
         )
-        self._merge(target, columns)
+        self._db.merge(target.table, target.key, columns, target.stage)
         if absent:
             self._ledger.add_incomplete(topic, [rows[int(number)][0] for (number,) in absent])
 
     def _stage(self, target: Target, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         self._db.run(f"DELETE FROM {target.stage}")
         self._db.load(target.stage, columns, rows)
-
-    def _merge(self, target: Target, columns: Sequence[str]) -> None:
-        """Staged rows into the table by key; columns that are not staged stay as they are (F138)."""
-        names = quoted(columns)
-        assignments = ", ".join(f"{quote(c)} = excluded.{quote(c)}" for c in columns if c not in target.key)
-        self._db.run(
-            f"INSERT INTO {self._db.place(target.table.name)} ({names})"
-            f" SELECT {names} FROM {target.stage} WHERE true"
-            f" ON CONFLICT {self._db.conflict(target.table, target.key)}"
-            f" DO {'UPDATE SET ' + assignments if assignments else 'NOTHING'}"
-        )

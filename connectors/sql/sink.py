@@ -9,6 +9,7 @@ from connect.api import Failure, SinkContext, TopicPartition, WriteResult
 from connect.errors import Failed, RecordError
 from connect.record import Op
 from connectors.sql.ledger import Ledger
+from connectors.sql.mysql import MysqlDatabase
 from connectors.sql.postgres import PostgresDatabase
 from connectors.sql.records import change, truncation
 from connectors.sql.rows import Rows
@@ -29,6 +30,8 @@ def connect(config: SqlConfig, application: str) -> Database:
     """A connection to the database that the URL names."""
     if config.url.reveal().startswith("sqlite:"):
         return SqliteDatabase(config)
+    if config.url.reveal().startswith("mysql:"):
+        return MysqlDatabase(config, application)
     return PostgresDatabase(config, application)
 
 

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.errors import ConnectError, Failed, Retriable
-from connectors.sql.database import BadRowsError, Column, ColumnType, Table, quote, quoted
+from connectors.sql import staged
+from connectors.sql.database import BadRowsError, Column, Dialect, Table, quote, quoted
 from connectors.sql.sqlite_types import accepts, column_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from connect.schema.model import Type
     from connectors.sql.config import SqlConfig
 
 _BUSY_SECONDS: Final = 15.0
@@ -31,11 +31,27 @@ _BAD_ROWS: Final = (
 )
 
 
+DIALECT: Final = Dialect(
+    mark=lambda number: f"?{number}",
+    locking="",
+    or_leave=" ON CONFLICT DO NOTHING",
+    key_text="TEXT",
+    long_text="TEXT",
+    name_fault=lambda _, __: "",
+    column_type=column_type,
+    key_types=lambda types: [column_type(type_) for type_ in types],
+    accepts=accepts,
+    constant=staged.constant,
+    spell=quote,
+    retype="ALTER TABLE {table} ALTER COLUMN {column} TYPE {type}",
+    nullable="ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL",
+)
+
+
 class SqliteDatabase:
     """A connection to a SQLite file; see ``Database``."""
 
-    longest_name = 1_000_000
-    locking = ""
+    dialect = DIALECT
 
     def __init__(self, config: SqlConfig) -> None:
         """Open the file, or make it.
@@ -91,6 +107,10 @@ class SqliteDatabase:
         with _errors():
             return self._connection.execute(sql, parameters).rowcount
 
+    def ddl(self, sql: str) -> None:
+        """See ``Database``; it is part of the transaction."""
+        self.run(sql)
+
     def run_each(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
         """See ``Database``."""
         with _errors():
@@ -106,21 +126,9 @@ class SqliteDatabase:
         """See ``Database``."""
         self.run(f"DELETE FROM {table}")
 
-    def mark(self, number: int) -> str:
-        """See ``Database``."""
-        return f"?{number}"
-
     def place(self, table: str) -> str:
         """See ``Database``."""
         return f"main.{quote(table)}"
-
-    def column_type(self, type_: Type) -> ColumnType:
-        """See ``Database``."""
-        return column_type(type_)
-
-    def accepts(self, actual: str, wanted: str) -> bool:
-        """See ``Database``."""
-        return accepts(actual, wanted)
 
     def describe(self, table: str) -> Table | None:
         """See ``Database``; the identity is our constraint's name in the table's own SQL."""
@@ -149,16 +157,33 @@ class SqliteDatabase:
             for (index,) in indexes
         ]
 
-    def stage(self, name: str, like: str) -> str:
+    def create(self, table: str, columns: str, key: Sequence[str], mark: str) -> None:
+        """See ``Database``."""
+        self.ddl(staged.create(self.place(table), columns, key, mark))
+
+    def adopt(self, table: Table) -> Table:
+        """See ``Database``."""
+        return table
+
+    def stage(self, name: str, table: Table) -> str:
         """See ``Database``."""
         self.run(f"DROP TABLE IF EXISTS temp.{quote(name)}")
-        self.run(f"CREATE TEMP TABLE {quote(name)} AS SELECT *, 0 AS __connect_row FROM {like} WHERE false")
+        rows = f"SELECT *, 0 AS __connect_row FROM {self.place(table.name)} WHERE false"
+        self.run(f"CREATE TEMP TABLE {quote(name)} AS {rows}")
         return f"temp.{quote(name)}"
 
-    def conflict(self, table: Table, key: Sequence[str]) -> str:
+    def upsert(self, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+        """See ``Database``; rows come faster by a stage."""
+        del table, key, columns, rows
+        return False
+
+    def merge(self, table: Table, key: Sequence[str], columns: Sequence[str], stage: str) -> None:
         """See ``Database``."""
-        del table
-        return f"({quoted(key)})"
+        self.run(staged.merge(self.place(table.name), key, f"({quoted(key)})", columns, stage))
+
+    def delete(self, table: Table, key: Sequence[str], stage: str) -> None:
+        """See ``Database``."""
+        self.run(staged.delete(self.place(table.name), key, stage))
 
     def lock_tables(self) -> None:
         """See ``Database``; a transaction has the only write lock already."""

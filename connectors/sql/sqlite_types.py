@@ -55,11 +55,12 @@ def column_type(type_: Type) -> ColumnType:
     if type_.name in _AS_TEXT:
         return ColumnType("TEXT", postgres_type(type_).write)
     if type_.kind is Kind.ARRAY:
-        return ColumnType("TEXT", _list_writer(type_))
+        return ColumnType("TEXT", list_writer(type_))
     return _KINDS[type_.kind]
 
 
-def _list_writer(type_: Type) -> Callable[[list[Any]], str]:
+def list_writer(type_: Type) -> Callable[[list[Any]], str]:
+    """How a list becomes one JSON text, its dates and numbers as their texts."""
     write = _list_of(type_)
     return lambda values: plain_json(write(values))
 

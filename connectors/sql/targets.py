@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from connect.errors import Failed, RecordError
 from connect.schema.model import NO_DEFAULT, Field, Kind, TableSchema, Type
 from connectors.sql.config import target_table
-from connectors.sql.database import Column, ColumnType, Database, Table, quote, quoted
+from connectors.sql.database import Column, ColumnType, Database, Dialect, Table, quote
 from connectors.sql.ledger import TABLES, Ledger, TargetRow
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Targets:
     def __init__(self, database: Database, ledger: Ledger, options: Callable[[str], SqlTarget]) -> None:
         """``options``: topic → its target options."""
         self._db = database
+        self._spell = database.dialect
         self._ledger = ledger
         self._options = options
         self._remembered: dict[str, TargetRow] = {}
@@ -90,14 +91,18 @@ class Targets:
         for topic, row in self._remembered.items():
             self._describe(topic, row)
 
-    def _describe(self, topic: str, row: TargetRow) -> Table:
+    def _describe(self, topic: str, row: TargetRow) -> Table | None:
+        """The table; None where a kill came between the note that it is made and the making."""
         table = self._db.describe(row.table)
+        if table is None and not row.columns:
+            return None
         if table is None:
             hint = "Restore it with its bookkeeping, or run connect rebuild for this sink."
             raise Failed("target_missing", f"table {row.table}, the target of topic {topic}, is gone", hint=hint)
         if table.identity != row.identity:
             message = f"table {row.table} is not the one that the position of topic {topic} describes"
-            hint = "It was dropped and made again. Run connect rebuild for this sink."
+            same = self._spell.same_table.format(table=self._spell.spell(row.table), identity=row.identity)
+            hint = f"It was dropped and made again. Run connect rebuild for this sink.{same}"
             raise Failed("target_changed", message, hint=hint)
         gone = [name for name in row.columns if name not in table.columns]
         if gone:
@@ -132,9 +137,8 @@ class Targets:
         """A topic's target, where one was made in this run or an earlier one."""
         target = self.by_topic.get(topic)
         row = self._remembered.get(topic)
-        if target is None and row is not None:
-            target = self._use(topic, self._describe(topic, row), row.key)
-        return target
+        table = self._describe(topic, row) if target is None and row is not None else None
+        return self._use(topic, table, row.key) if table is not None and row is not None else target
 
     def _make(self, topic: str, key: TableSchema | None, row: Row | None) -> Plan | None:
         if row is None:
@@ -144,26 +148,32 @@ class Targets:
         names = row.shape.schema.index
         front = _APPEND_FIELDS if key is None else tuple(f for f in key.columns if f.name not in names)
         key_names = APPEND_KEY if key is None else tuple(f.name for f in key.columns)
-        wanted = [Wanted(field, self._db.column_type(field.type)) for field in (*front, *fields)]
+        keys = self._key_types(_APPEND_FIELDS[:3] if key is None else key.columns)
+        wanted = [Wanted(f, keys.get(f.name) or self._spell.column_type(f.type)) for f in (*front, *fields)]
         target = self._evolve(topic, key_names, wanted)
-        _check_key(topic, target, key_names)
-        key_writers = tuple(self._db.column_type(f.type).write for f in key.columns) if key else ()
+        self._check_key(topic, target, key_names)
+        key_writers = tuple(keys[f.name].write for f in key.columns) if key else ()
         columns = tuple(column.field.name for column in wanted)
-        writers = tuple(column.type.write for column in wanted[len(front) :])
+        there = target.table.columns
+        writers = tuple(column.type.into(there[column.field.name].sql) for column in wanted[len(front) :])
         return Plan(key_names, key_writers, columns, writers, len(front), append=key is None)
 
     def _key_plan(self, topic: str, target: Target, key: TableSchema) -> Plan:
         names = tuple(field.name for field in key.columns)
         if target.append:
             raise RecordError(f"{topic} has records without a key, so a record with one is not written")
-        _check_key(topic, target, names)
-        writers = tuple(self._db.column_type(field.type).write for field in key.columns)
+        self._check_key(topic, target, names)
+        writers = tuple(kept.write for kept in self._key_types(key.columns).values())
         return Plan(names, writers, names, (), len(names), append=False)
+
+    def _key_types(self, fields: Sequence[Field]) -> dict[str, ColumnType]:
+        types = self._spell.key_types([field.type for field in fields])
+        return {field.name: kept for field, kept in zip(fields, types, strict=True)}
 
     def _use(self, topic: str, table: Table, key: tuple[str, ...]) -> Target:
         old = self.by_topic.get(topic)
         number = old.number if old else len(self.by_topic)
-        stage = self._db.stage(f"connect_stage_{number}", self._db.place(table.name))
+        stage = self._db.stage(f"connect_stage_{number}", table)
         target = Target(table, key, key == APPEND_KEY, number, stage, direct=old.direct if old else True)
         self.by_topic[topic] = target
         return target
@@ -178,30 +188,31 @@ class Targets:
         with self._db.transaction():
             self._ledger.lock()
             self._db.lock_tables()
+            # Where DDL commits, an owner that is fenced by now may have made it while we waited.
+            self._remembered = self._ledger.targets()
             table = self._evolved(topic, key, wanted)
         return self._use(topic, table, key)
 
     def _evolved(self, topic: str, key: tuple[str, ...], wanted: Sequence[Wanted]) -> Table:
         row = self._remembered.get(topic)
-        table = self._describe(topic, row) if row else self._first(topic, key, wanted)
+        table = (self._describe(topic, row) if row else self._first(topic)) or self._create(topic, row, key, wanted)
         missing = [column for column in wanted if column.field.name not in table.columns]
         for column in missing:
-            self._db.run(f"ALTER TABLE {self._db.place(table.name)} ADD COLUMN {self._definition(column, ())}")
+            self._db.ddl(f"ALTER TABLE {self._db.place(table.name)} ADD COLUMN {self._definition(column, ())}")
         if missing:
             table = self._again(table.name)
-        _check_columns(table, key, wanted, self._db.accepts)
+        self._check_columns(table, key, wanted)
         names = tuple(table.columns)
         if row is None or row.columns != names:
-            row = row or TargetRow(table.name, table.identity, bool(table.constraint), key, names)
-            row = row._replace(columns=names)
+            made = row.made if row else bool(table.mark)
+            row = TargetRow(table.name, table.identity, made, row.key if row and row.columns else key, names)
             self._ledger.keep_target(topic, row)
             self._remembered[topic] = row
         return table
 
-    def _first(self, topic: str, key: tuple[str, ...], wanted: Sequence[Wanted]) -> Table:
-        """The table that a topic meets for the first time, made if nobody made it."""
-        name = target_table(self._options(topic).table, topic)
-        self._check_name(topic, name)
+    def _first(self, topic: str) -> Table | None:
+        """The table that a topic meets for the first time; None where it is to be made."""
+        name = self._name(topic)
         if name in TABLES:
             message = f"topic {topic} wants table {name}, which is the sink's own bookkeeping"
             raise Failed("target_shared", message, hint="Give it a table: of its own.")
@@ -210,77 +221,77 @@ class Targets:
             message = f"table {name} is the target of topic {owner[1]} of sink {owner[0]} already, and {topic} wants it"
             raise Failed("target_shared", message, hint='Give one of them a table: of its own, as "{schema}_{table}".')
         table = self._db.describe(name)
-        if table is None:
-            self._create(name, key, wanted)
-            return self._again(name)
-        if table.constraint:
+        if table is not None and table.mark:
             message = f"table {name} was made by a sink whose bookkeeping is gone"
             raise Failed("target_changed", message, hint="DROP it, or restore connect_targets and connect_positions.")
-        return table
+        return None if table is None else self._ours(self._db.adopt(table))
 
-    def _create(self, name: str, key: tuple[str, ...], wanted: Sequence[Wanted]) -> None:
-        columns = ", ".join(self._definition(column, key) for column in wanted)
-        constraint = f"connect_{secrets.token_hex(8)}"  # names this very table (invariant 4)
-        self._db.run(
-            f"CREATE TABLE {self._db.place(name)}"
-            f" ({columns}, CONSTRAINT {quote(constraint)} PRIMARY KEY ({quoted(key)}))"
-        )
+    def _name(self, topic: str) -> str:
+        name = target_table(self._options(topic).table, topic)
+        self._check_name(topic, name, table=True)
+        return name
+
+    def _create(self, topic: str, noted: TargetRow | None, key: tuple[str, ...], wanted: Sequence[Wanted]) -> Table:
+        """Make a topic's table. The note of it comes first: where DDL commits, the next start goes on from it."""
+        name = noted.table if noted else self._name(topic)
+        mark = noted.identity if noted else f"connect_{secrets.token_hex(8)}"  # names this very table (invariant 4)
+        self._ledger.keep_target(topic, TargetRow(name, mark, made=True, key=key, columns=()))
+        self._db.create(name, ", ".join(self._definition(column, key) for column in wanted), key, mark)
+        return self._again(name)
+
+    def _ours(self, table: Table) -> Table:
+        """A table after DDL, which may have given up our lock: a fenced owner goes no further (rule K2)."""
+        self._ledger.lock()
+        return table
 
     def _again(self, name: str) -> Table:
         table = self._db.describe(name)
         if table is None:  # somebody dropped it inside our lock's reach
             raise Failed("target_missing", f"table {name} is gone", hint="Run connect rebuild for this sink.")
-        return table
+        return self._ours(table)
 
     def _definition(self, column: Wanted, key: tuple[str, ...]) -> str:
         """A column for DDL. The schema's constant default makes rows that are there equal to the source's (V3)."""
         text = f"{quote(column.field.name)} {column.type.sql}"
         default = column.field.default
         if default is not NO_DEFAULT and default is not None:
-            text += f" DEFAULT {_literal(column.type.write(default))}"
+            text += f" DEFAULT {self._spell.constant(column.type, default)}"
         return f"{text} NOT NULL" if column.field.name in key else text
 
-    def _check_name(self, topic: str, name: str) -> None:
-        if not name or "\0" in name or len(name.encode()) > self._db.longest_name:
-            message = f"the target of topic {topic} cannot have the name {name!r}: it is empty or too long"
-            hint = f"{self._db.longest_name} bytes are the limit; give the topic a table:, or rename the column."
-            raise Failed("name_too_long", message, hint=hint)
+    def _check_name(self, topic: str, name: str, *, table: bool = False) -> None:
+        fault = "it is empty" if not name else "it holds NUL" if "\0" in name else self._spell.name_fault(name, table)
+        if fault:
+            message = f"the target of topic {topic} cannot have the name {name!r}: {fault}"
+            raise Failed("name_too_long", message, hint="Give the topic a table:, or rename the column.")
+
+    def _check_key(self, topic: str, target: Target, key: tuple[str, ...]) -> None:
+        if frozenset(key) not in target.table.keys:
+            name, spell = target.table.name, self._spell.spell
+            message = f"table {name} has no primary key of ({', '.join(key)}), the key of topic {topic} (F109)"
+            sql = f"ALTER TABLE {spell(name)} ADD PRIMARY KEY ({', '.join(map(spell, key))})"
+            raise Failed("key_changed", message, hint=f"{sql}, or run connect rebuild for this sink.")
+
+    def _check_columns(self, table: Table, key: tuple[str, ...], wanted: Sequence[Wanted]) -> None:
+        for field, type_ in wanted:
+            column = table.columns[field.name]
+            if not self._spell.accepts(column.sql, type_.sql):
+                fault = f"it is {column.sql} and the topic holds {type_.sql}"
+                sql = _alter(self._spell, self._spell.retype, table.name, field.name, type_.sql)
+                raise _column_error(table.name, field.name, fault, sql)
+            if column.not_null and field.optional and field.name not in key:
+                raise self._not_null(table.name, column, "the topic may hold NULL")
+        names = {column.field.name for column in wanted}
+        for column in table.columns.values():
+            if column.not_null and not column.filled and column.name not in names and column.name not in key:
+                raise self._not_null(table.name, column, "the topic does not have it")
+
+    def _not_null(self, table: str, column: Column, why: str) -> Failed:
+        sql = _alter(self._spell, self._spell.nullable, table, column.name, column.sql)
+        return _column_error(table, column.name, f"it is {column.sql} NOT NULL and {why}", sql)
 
 
-def _literal(value: Any) -> str:
-    if isinstance(value, bytes):
-        return f"X'{value.hex()}'"
-    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value)
-
-
-def _check_key(topic: str, target: Target, key: tuple[str, ...]) -> None:
-    if frozenset(key) not in target.table.keys:
-        name = target.table.name
-        message = f"table {name} has no primary key of ({', '.join(key)}), the key of topic {topic} (F109)"
-        hint = f"ALTER TABLE {quote(name)} ADD PRIMARY KEY ({quoted(key)}), or run connect rebuild for this sink."
-        raise Failed("key_changed", message, hint=hint)
-
-
-def _check_columns(
-    table: Table, key: tuple[str, ...], wanted: Sequence[Wanted], accepts: Callable[[str, str], bool]
-) -> None:
-    for field, type_ in wanted:
-        column = table.columns[field.name]
-        if not accepts(column.sql, type_.sql):
-            fault = f"it is {column.sql} and the topic holds {type_.sql}"
-            sql = f"ALTER TABLE {quote(table.name)} ALTER COLUMN {quote(field.name)} TYPE {type_.sql}"
-            raise _column_error(table.name, field.name, fault, sql)
-        if column.not_null and field.optional and field.name not in key:
-            raise _not_null(table.name, column, "the topic may hold NULL")
-    names = {column.field.name for column in wanted}
-    for column in table.columns.values():
-        if column.not_null and not column.filled and column.name not in names and column.name not in key:
-            raise _not_null(table.name, column, "the topic does not have it")
-
-
-def _not_null(table: str, column: Column, why: str) -> Failed:
-    sql = f"ALTER TABLE {quote(table)} ALTER COLUMN {quote(column.name)} DROP NOT NULL"
-    return _column_error(table, column.name, f"it is {column.sql} NOT NULL and {why}", sql)
+def _alter(dialect: Dialect, statement: str, table: str, column: str, sql: str) -> str:
+    return statement.format(table=dialect.spell(table), column=dialect.spell(column), type=sql)
 
 
 def _column_error(table: str, column: str, fault: str, hint: str) -> Failed:
