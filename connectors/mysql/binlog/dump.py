@@ -46,7 +46,7 @@ def session_settings(kind: str, replica: str, heartbeat_ms: int) -> list[str]:
 
 def position_settings(position: MysqlPosition) -> list[str]:
     """What to SET where the start is told by variables: MariaDB's GTIDs. The server checks that it has them (F64)."""
-    if not isinstance(position.gtids, GtidState):
+    if not isinstance(position.gtids, GtidState) or position.prepared:
         return []
     return [
         f"SET @slave_connect_state = '{position.gtids}', @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0"
@@ -59,7 +59,7 @@ def dump_command(position: MysqlPosition, server_id: int) -> tuple[int, bytes]:
         gtids = position.gtids.encode()
         start = struct.pack("<HIIQI", _THROUGH_GTID, server_id, 0, _BEGIN, len(gtids))
         return _BINLOG_DUMP_GTID, start + gtids
-    if isinstance(position.gtids, GtidState):
+    if isinstance(position.gtids, GtidState) and not position.prepared:
         return _BINLOG_DUMP, struct.pack("<IHI", _BEGIN, 0, server_id)
     begin = position.prepared[0] if position.prepared else position.log
     return _BINLOG_DUMP, struct.pack("<IHI", begin.pos, 0, server_id) + begin.file.encode()

@@ -1,0 +1,555 @@
+"""Events of the log → changes of whole transactions in commit order, with the position after them (S1, S4, S8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
+
+from connect.errors import Failed
+from connect.record import ChangeEvent, Op
+from connectors.mysql.binlog import events as log
+from connectors.mysql.binlog.cursor import Header, LogCursor
+from connectors.mysql.binlog.events import Kind
+from connectors.mysql.binlog.nested import COMPRESSED, decompressed, payload_events
+from connectors.mysql.gtid import AnyGtid, Gtid, GtidSet, MariadbGtid
+from connectors.mysql.position import LogPosition, MysqlPosition
+
+if TYPE_CHECKING:
+    from connect.record import Row, RowShape
+    from connectors.mysql.binlog.events import Xid
+    from connectors.mysql.history import History
+    from connectors.mysql.prepared import Held, Prepared
+    from connectors.mysql.row_image import LogTable
+
+_NO_TABLE: Final = 0xFFFFFF  # of an event that only ends a statement
+_BIG: Final = 2**20  # bytes of a rows event that is handed on in parts
+_OPS: Final[dict[int, Op]] = {
+    Kind.WRITE_ROWS_V1: Op.CREATE,
+    Kind.UPDATE_ROWS_V1: Op.UPDATE,
+    Kind.DELETE_ROWS_V1: Op.DELETE,
+    Kind.WRITE_ROWS: Op.CREATE,
+    Kind.UPDATE_ROWS: Op.UPDATE,
+    Kind.DELETE_ROWS: Op.DELETE,
+    Kind.PARTIAL_UPDATE_ROWS: Op.UPDATE,
+}
+# They only prepare a statement that follows, or say what does not concern rows.
+_PASSED_OVER: Final = (
+    Kind.STOP,
+    Kind.INTVAR,
+    Kind.RAND,
+    Kind.USER_VAR,
+    Kind.APPEND_BLOCK,
+    Kind.DELETE_FILE,
+    Kind.BEGIN_LOAD_QUERY,
+    Kind.IGNORABLE,
+    Kind.ROWS_QUERY,
+    Kind.PREVIOUS_GTIDS,
+    Kind.TRANSACTION_CONTEXT,
+    Kind.VIEW_CHANGE,
+    Kind.ANNOTATE_ROWS,
+    Kind.BINLOG_CHECKPOINT,
+    Kind.GTID_LIST,
+    Kind.START_ENCRYPTION,
+)
+_BEGIN: Final = b"\0BEGIN"
+_TAKEN: Final = -1  # a savepoint before which changes were handed out
+_REPORT: Final = "Report it, with the server's version."
+
+Handler = Callable[[Header, bytes], None]
+
+
+@dataclass(slots=True)
+class Group:
+    """The transaction that is being delivered; it is known to have committed, or to be prepared.
+
+    Attributes:
+        gtid: Its GTID, None for an anonymous one.
+        begin: Where it begins in the log.
+        id: What ``ChangeEvent.transaction`` says: the GTID on MySQL, else where it begins (see ``visibility``).
+        ts_us: When it committed.
+        text: The GTID as the source block has it.
+        opened: BEGIN was seen, so a COMMIT will follow; without it the one statement is all.
+        skip: It was delivered before (rule S11).
+        held: The rows of an XA transaction, whose end is not known yet.
+        inner: Its events have no places of their own: where it begins and a running number name a row.
+        thread: Of the session that wrote it, where the log says so.
+        event: Whole row events so far, those of tables that are not captured included.
+        row: Rows so far of the one that is being handed on.
+        ordinal: Rows of captured tables so far.
+        notes: Of its statements; they ride with the position after it.
+        savepoints: Name → number of changes collected, and of rows.
+    """
+
+    gtid: AnyGtid | None
+    begin: LogPosition
+    id: AnyGtid | LogPosition
+    ts_us: int
+    text: str | None
+    opened: bool = False
+    skip: bool = False
+    held: Held | None = None
+    inner: bool = False
+    thread: int | None = None
+    event: int = 0
+    row: int = 0
+    ordinal: int = 0
+    notes: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    savepoints: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class Delivery(NamedTuple):
+    """Changes to hand out, the position after them and the notes that ride with it."""
+
+    events: list[ChangeEvent]
+    position: MysqlPosition
+    boundary: bool
+    notes: dict[str, dict[str, Any] | None]
+
+
+class Assembler:
+    """Fed with events in the order of the stream; collects changes until they are taken.
+
+    Attributes:
+        skipped: Rows dropped because they were delivered before (rule S11).
+        last_ts: Time of the last event of the log, seconds since 1970 UTC; 0 before the first.
+    """
+
+    def __init__(self, history: History, prepared: Prepared, start: MysqlPosition, connector: str) -> None:
+        """``start`` is the stored position, its ``log`` that of the server that is read."""
+        self.skipped = 0
+        self.last_ts = 0
+        self._history = history
+        self._prepared = prepared
+        self._cursor = LogCursor(connector)
+        self._start = start
+        self._again = start if start.transaction is not None else None  # rows of it are still to be skipped
+        self._gtids = start.gtids
+        self._done: list[AnyGtid] = []  # since ``_gtids`` was made
+        self._ts_us = start.ts_us
+        self._open: Group | None = None
+        self._tables: dict[int, LogTable | None] = {}
+        self._uuids: dict[bytes, str] = {}
+        self._steps: Iterator[None] | None = None  # what a handler leaves to be done in parts
+        self._events: list[ChangeEvent] = []
+        self._finished = 0  # so many of the changes belong to whole transactions
+        self._size = 0
+        self._notes: dict[str, dict[str, Any] | None] = {}
+        self._handlers = self._by_kind()
+
+    def _by_kind(self) -> dict[int, Handler]:
+        return {
+            **dict.fromkeys(map(int, _PASSED_OVER), self._pass_over),
+            Kind.FORMAT_DESCRIPTION: self._new_file,
+            Kind.ROTATE: self._rotate,
+            Kind.GTID: self._gtid,
+            Kind.ANONYMOUS_GTID: self._anonymous,
+            Kind.GTID_TAGGED: self._tagged_gtid,
+            Kind.MARIADB_GTID: self._mariadb_gtid,
+            Kind.QUERY: self._query,
+            Kind.TABLE_MAP: self._table_map,
+            **dict.fromkeys(map(int, _OPS), self._rows),
+            **dict.fromkeys(map(int, COMPRESSED), self._compressed),
+            Kind.TRANSACTION_PAYLOAD: self._payload,
+            Kind.XID: self._commit,
+            Kind.XA_PREPARE: self._xa_prepare,
+            Kind.INCIDENT: self._incident,
+            Kind.EXECUTE_LOAD_QUERY: self._statement_data,
+        }
+
+    @property
+    def rows(self) -> int:
+        """Changes collected."""
+        return len(self._events)
+
+    @property
+    def size(self) -> int:
+        """Bytes of log that they came in."""
+        return self._size
+
+    @property
+    def whole(self) -> bool:
+        """Whether changes of whole transactions, or notes, are there to be taken."""
+        return self._finished > 0 or bool(self._notes)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether an event that is handed on in parts has more; ``replay`` comes before the next ``feed``."""
+        return self._steps is not None
+
+    @property
+    def position(self) -> MysqlPosition:
+        """Every transaction before it was delivered whole."""
+        if self._done and self._gtids is not None:
+            self._gtids = self._gtids.plus(self._done)  # type: ignore[arg-type] # both are of the server's kind
+            self._done = []
+        here = self._open.begin if self._open is not None else LogPosition(self._cursor.file, self._cursor.pos)
+        start = self._start.log
+        at = here if here.file and here.order > start.order else start
+        # A set of MySQL's has gaps for what is prepared (rule S8).
+        prepared = () if isinstance(self._gtids, GtidSet) else self._prepared.begins
+        return MysqlPosition(self._start.server, at, self._gtids, prepared, ts_us=self._ts_us)
+
+    def take(self, *, split: bool = False) -> Delivery:
+        """The changes of whole transactions; with ``split`` also those of the open one (S4, invariant 9)."""
+        position, group = self.position, self._open
+        if split and group is not None and group.ordinal:
+            position = replace(
+                position,
+                transaction=group.gtid or group.begin,
+                event=group.event,
+                row=group.row,
+                ordinal=group.ordinal,
+                ts_us=group.ts_us,
+            )
+            self._notes.update(group.notes)
+            group.notes, group.savepoints = {}, dict.fromkeys(group.savepoints, (_TAKEN, 0))
+            self._finished = len(self._events)
+        events, self._events = self._events[: self._finished], self._events[self._finished :]
+        self._finished = 0
+        if not self._events:
+            self._size = 0
+        notes, self._notes = self._notes, {}
+        return Delivery(events, position, position.transaction is None, notes)
+
+    def feed(self, event: bytes) -> None:
+        """One event as the server sent it.
+
+        Raises:
+            Retriable: ``checksum``.
+            Failed: What is not understood (rule S13), ``replay_mismatch``, the codes of ``History``.
+        """
+        header, body = self._cursor.read(event)
+        self.last_ts = header.timestamp or self.last_ts
+        self._handle(header, body)
+
+    def replay(self, rows: int, size: int) -> None:
+        """Go on with an event that is handed on in parts, until so many rows or bytes are collected."""
+        steps = self._steps or iter(())
+        for _ in steps:
+            if self.rows >= rows or self._size >= size:
+                return
+        self._steps = None
+
+    def close(self) -> None:
+        """Forget what is held. Idempotent."""
+        self._prepared.close()
+
+    def _handle(self, header: Header, body: bytes) -> None:
+        handler = self._handlers.get(header.kind)
+        if handler is not None:
+            handler(header, body)
+        elif not header.ignorable and header.kind not in {Kind.HEARTBEAT, Kind.HEARTBEAT_V2}:
+            raise self._failed(
+                "unknown_event",
+                f"an event of type {header.kind}, which this version does not know",
+                "It may hold rows, so nothing after it is read. Run a newer version of Connect (F57).",
+            )
+
+    def _pass_over(self, _header: Header, _body: bytes) -> None:
+        pass
+
+    def _failed(self, code: str, what: str, hint: str = _REPORT) -> Failed:
+        return Failed(code, f"{self._cursor.where}: {what}", hint=hint)
+
+    # Between transactions.
+
+    def _new_file(self, _header: Header, _body: bytes) -> None:
+        self._torn()
+        self._tables.clear()
+
+    def _rotate(self, _header: Header, _body: bytes) -> None:
+        self._torn()
+
+    def _torn(self) -> None:
+        """A file ended inside a transaction: the server crashed there, and the transaction never was."""
+        group, self._open = self._open, None
+        if group is None:
+            return
+        if group.ordinal > len(self._events) - self._finished:
+            what = f"the log breaks off inside transaction {group.id}, which was delivered in part"
+            raise self._failed("transaction_torn", what, "The server lost it in a crash: start the source anew.")
+        del self._events[self._finished :]
+        if group.held is not None:
+            self._prepared.drop(group.held)
+
+    def _gtid(self, header: Header, body: bytes) -> None:
+        self._begin_mysql(header, log.parse_gtid(body))
+
+    def _tagged_gtid(self, header: Header, body: bytes) -> None:
+        self._begin_mysql(header, log.parse_tagged_gtid(body))
+
+    def _begin_mysql(self, header: Header, event: log.GtidEvent) -> None:
+        uuid = self._uuids.get(event.source)
+        if uuid is None:
+            uuid = self._uuids[event.source] = str(UUID(bytes=event.source))
+        gtid = Gtid(f"{uuid}:{event.tag}" if event.tag else uuid, event.number)
+        self._begin(header, gtid, event.ts_us)
+
+    def _anonymous(self, header: Header, body: bytes) -> None:
+        if self._gtids is not None:
+            hint = "SET PERSIST gtid_mode = ON; by its steps, or `connect remove SOURCE` and start anew without GTIDs."
+            raise self._failed("gtids_off", "a transaction without a GTID, after a position of GTIDs", hint)
+        self._begin(header, None, log.parse_gtid(body).ts_us)
+
+    def _mariadb_gtid(self, header: Header, body: bytes) -> None:
+        event = log.parse_mariadb_gtid(body)
+        self._begin(header, MariadbGtid(event.domain, header.server_id, event.number), 0)
+        group = self._group()
+        group.opened = not event.standalone
+        if event.prepared:
+            group.held = self._prepared.begin(group.begin, group.gtid)
+
+    def _begin(self, header: Header, gtid: AnyGtid | None, ts_us: int) -> None:
+        self._torn()
+        begin = LogPosition(self._cursor.file, header.begin)
+        name = gtid if isinstance(gtid, Gtid) and self._gtids is not None else begin
+        text = None if gtid is None else str(gtid)
+        group = self._open = Group(gtid, begin, name, ts_us or header.timestamp * 1_000_000, text)
+        # Rule S11. Only where an XA transaction was open does the server send again what lies before the position.
+        known = self._start
+        before = bool(known.log.file) and begin.order < known.log.order and not isinstance(self._gtids, GtidSet)
+        group.skip = before and begin not in known.prepared
+
+    def _incident(self, _header: Header, body: bytes) -> None:
+        what = f"the server says that its log lacks changes: {log.parse_incident(body)}"
+        raise self._failed(
+            "incident", what, "Its error log says more. Start the source anew: the tables are read again."
+        )
+
+    # Inside a transaction.
+
+    def _group(self) -> Group:
+        if self._open is None:
+            raise self._failed("protocol", "an event of a transaction without its begin")
+        return self._open
+
+    def _query(self, header: Header, body: bytes) -> None:
+        group = self._group()
+        if body.endswith(_BEGIN):
+            group.opened, group.thread = True, int.from_bytes(body[:4], "little")
+            return
+        query = log.parse_query(body)
+        group.thread = query.thread
+        match query.sql[:32].upper().split():
+            case ["COMMIT"]:
+                self._finish(group)
+            case ["ROLLBACK"]:
+                self._back(group, self._finished, 0)  # what was in it no engine keeps
+                self._finish(group)
+            case ["ROLLBACK", "TO", *_]:
+                self._back_to(group, query.sql.partition("`")[2])
+            case ["SAVEPOINT", *_]:
+                taken = self._again is not None
+                group.savepoints[query.sql.partition("`")[2]] = (_TAKEN if taken else self.rows), group.ordinal
+            case ["XA", verb, *_]:
+                self._xa(group, verb, query)
+            case _:
+                self._statement(group, query, header)
+
+    def _statement(self, group: Group, query: log.Query, header: Header) -> None:
+        if not group.skip:
+            effect = self._history.statement(query.database, query.sql, query.sql_mode, self._cursor.where)
+            if effect.data:
+                self._statement_data(header, b"")
+            group.notes.update(effect.notes)
+            for shape in effect.truncated:
+                self._append(group, header, Op.TRUNCATE, shape, None, None, 0)
+        if not group.opened:
+            self._finish(group)
+
+    def _statement_data(self, _header: Header, _body: bytes) -> None:
+        what = "rows were changed by a statement that the log holds as text, not as rows"
+        hint = "SET PERSIST binlog_format = ROW; and let no session set another one. Then start the source anew (F46)."
+        raise self._failed("statement_dml", what, hint)
+
+    def _back_to(self, group: Group, name: str) -> None:
+        if name not in group.savepoints:
+            raise self._failed("protocol", "ROLLBACK TO a savepoint that the log does not have")
+        self._back(group, *group.savepoints[name])
+
+    def _back(self, group: Group, changes: int, ordinal: int) -> None:
+        """Rows that are rolled back in the log itself, where a transaction mixes engines (F71)."""
+        if changes == _TAKEN or group.ordinal - ordinal > self.rows - changes:
+            what = f"rows of transaction {group.id} were delivered, and the log rolls them back"
+            raise self._failed("rolled_back_rows", what, "A transaction so big that mixes engines cannot be followed.")
+        del self._events[changes:]
+        group.ordinal = ordinal
+
+    def _table_map(self, _header: Header, body: bytes) -> None:
+        self._tables[int.from_bytes(body[:6], "little")] = self._history.table_map(body, self._cursor.where)
+
+    def _compressed(self, header: Header, body: bytes) -> None:
+        kind, plain = decompressed(header.kind, body, self._cursor.where)
+        self._handle(header._replace(kind=kind), plain)
+
+    def _payload(self, header: Header, body: bytes) -> None:
+        self._group().inner = True
+        self._steps = self._payload_events(header, body)
+
+    def _payload_events(self, header: Header, body: bytes) -> Iterator[None]:
+        for timestamp, kind, inner in payload_events(body, self._cursor.where):
+            within = header._replace(kind=kind, timestamp=timestamp)
+            if kind in _OPS:
+                yield from self._changes(within, inner)
+                continue
+            ours, self._steps = self._steps, None
+            self._handle(within, inner)
+            yield from self._steps or ()
+            self._steps = ours
+
+    def _rows(self, header: Header, body: bytes) -> None:
+        steps = self._changes(header, body)
+        if len(body) > _BIG:
+            self._steps = steps
+            return
+        for _ in steps:
+            pass
+
+    def _changes(self, header: Header, body: bytes) -> Iterator[None]:
+        """The changes of a rows event, collected one by one."""
+        group, table_id = self._group(), int.from_bytes(body[:6], "little")
+        if table_id == _NO_TABLE or group.skip:
+            return
+        if table_id not in self._tables:
+            raise self._failed("protocol", "rows of a table that the log did not describe before")
+        table = self._tables[table_id]
+        if group.held is not None:
+            if table is not None:
+                self._prepared.add(group.held, header._replace(begin=0), table, body)
+            return
+        yield from self._emit(group, header, table, body)
+
+    def _emit(self, group: Group, header: Header, table: LogTable | None, body: bytes) -> Iterator[None]:
+        again = self._split_before(group)
+        if table is not None and (again is None or not again.log.file or group.event >= again.event):
+            op, shape = _OPS[header.kind], table.shape
+            self._size += len(body)
+            for row, (before, after) in enumerate(self._decoded(table, header.kind, body)):
+                if self._again is not None and self._was_delivered(group, row, self._again):
+                    continue
+                group.row = row + 1
+                self._append(group, header, op, shape, before, after, row)
+                yield
+        group.event, group.row = group.event + 1, 0
+
+    def _decoded(self, table: LogTable, kind: int, body: bytes) -> list[tuple[Row | None, Row | None]]:
+        try:
+            return table.changes(kind, body)
+        except Failed as error:
+            raise self._failed(error.code, f"{table.shape.schema.table}: {error.message}", error.hint) from None
+
+    def _append(  # noqa: PLR0913, PLR0917 - what a change is made of
+        self,
+        group: Group,
+        header: Header,
+        op: Op,
+        shape: RowShape,
+        before: Row | None,
+        after: Row | None,
+        row: int,
+    ) -> None:
+        file, pos = group.begin.file, header.begin
+        if group.inner or not pos:  # inner events, and MariaDB's from 11.4 on, have no place of their own (F55)
+            pos, row = group.begin.pos, group.ordinal
+        source = (shape.schema.table.name, header.server_id, group.text, file, pos, row, group.thread, None)
+        place = f'["{file}","{pos}"]'
+        self._events.append(ChangeEvent(op, shape, before, after, source, group.ts_us, group.id, group.ordinal, place))
+        group.ordinal += 1
+
+    # The end of a transaction.
+
+    def _commit(self, _header: Header, _body: bytes) -> None:
+        self._finish(self._group())
+
+    def _finish(self, group: Group, prepared: AnyGtid | None = None) -> None:
+        """It is whole; ``prepared`` is the GTID of the PREPARE that it ends."""
+        self._open = None
+        if group.skip:
+            return
+        again = self._split_before(group)
+        if again is not None:
+            if group.ordinal < again.ordinal and (not again.log.file or group.event < again.event):
+                raise self._mismatch(group, again)
+            self._again = None
+        self._finished = self.rows
+        # F59: a GTID joins the set when its transaction is whole, not when it begins.
+        self._done += [gtid for gtid in (prepared, group.gtid) if gtid is not None]
+        self._ts_us = group.ts_us
+        self._notes.update(group.notes)
+
+    # XA (rule S8): rows come with the PREPARE, and count from the COMMIT on.
+
+    def _xa(self, group: Group, verb: str, query: log.Query) -> None:
+        if verb in {"START", "BEGIN"}:
+            group.opened = True
+            group.held = group.held or self._prepared.begin(group.begin, group.gtid)
+        elif verb in {"COMMIT", "ROLLBACK"}:
+            self._xa_end(group, log.parse_xid(query.sql.split(None, 2)[2]), commit=verb == "COMMIT")
+        elif verb != "END":
+            raise self._failed("unknown_event", f"an XA statement {verb}")
+
+    def _xa_prepare(self, _header: Header, body: bytes) -> None:
+        group = self._group()
+        xid, one_phase = log.parse_xa_prepare(body)
+        held, group.held = group.held, None
+        if held is None:
+            raise self._failed("protocol", "an XA transaction is prepared that did not begin")
+        if one_phase:
+            self._steps = self._replay_held(group, held, None)
+            return
+        self._open = None
+        if group.skip:
+            self._prepared.drop(held)
+        else:
+            self._prepared.hold(xid, held)
+
+    def _xa_end(self, group: Group, xid: Xid, *, commit: bool) -> None:
+        held = self._prepared.release(xid)
+        if held is not None and commit:
+            self._steps = self._replay_held(group, held, held.gtid)
+            return
+        if held is not None:
+            self._prepared.drop(held)
+        elif commit and not group.skip and xid not in self._prepared.before:
+            raise self._failed(
+                "xa_unknown",
+                "an XA transaction is committed that was prepared before the source started, so its rows are not known",
+                "Start the source anew while XA RECOVER lists nothing.",
+            )
+        self._finish(group, held.gtid if held is not None else None)
+
+    def _replay_held(self, group: Group, held: Held, prepared: AnyGtid | None) -> Iterator[None]:
+        group.inner = True
+        for header, table, body in held.events():
+            yield from self._emit(group, header, table, body)
+        self._prepared.drop(held)
+        self._finish(group, prepared)
+
+    # Resuming inside a transaction (rule S4).
+
+    def _split_before(self, group: Group) -> MysqlPosition | None:
+        """The stored position while rows of its transaction are still to be skipped."""
+        again = self._again
+        if again is not None and again.transaction not in {group.gtid, group.begin}:
+            raise self._mismatch(group, again)
+        return again
+
+    def _was_delivered(self, group: Group, row: int, again: MysqlPosition) -> bool:
+        # By its place in the transaction, whatever tables are captured now; on another server by its number.
+        if again.log.file:
+            delivered = (group.event, row) < (again.event, again.row)
+        else:
+            delivered = group.ordinal < again.ordinal
+            group.ordinal += delivered
+        if delivered:
+            self.skipped += 1
+        else:
+            group.ordinal, self._again = again.ordinal, None
+        return delivered
+
+    def _mismatch(self, group: Group, again: MysqlPosition) -> Failed:
+        what = f"the position lies behind row {again.ordinal} of {again.transaction}, but the server sends {group.id}"
+        hint = "The log is not the one that was read before: was the server restored or failed over?"
+        return self._failed("replay_mismatch", what, hint)
