@@ -40,6 +40,31 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost: the file was not touched.",
         "Give another name, or move the old file away.",
     ),
+    "worker_missing": Explanation(
+        "A command is for a running worker, and none of this user runs.",
+        "Nothing is lost: nothing was changed.",
+        "Start one with connect run FILE, or ask as the user and on the machine that runs it.",
+    ),
+    "worker_many": Explanation(
+        "A command is for a running worker, and several run.",
+        "Nothing is lost: nothing was changed.",
+        "Name the file of the one that is meant behind the command.",
+    ),
+    "worker_unreachable": Explanation(
+        "The running worker did not answer on its socket.",
+        "Nothing is lost: either it was asked and did it, or nothing was changed; connect status shows which.",
+        "Ask again, as the user who started it; if it stays silent, stop it with Ctrl-C or kill and start it again.",
+    ),
+    "connector_unknown": Explanation(
+        "A command names a connector that the running worker does not have.",
+        "Nothing is lost: nothing was changed.",
+        "Take one of the names that the message lists.",
+    ),
+    "command_unknown": Explanation(
+        "The running worker does not know the command: it is of another version than the one that asks.",
+        "Nothing is lost: nothing was changed.",
+        "Restart the worker with the installed version.",
+    ),
     "secret_unavailable": Explanation(
         "A file or an environment variable that a ${file:...} or ${env:...} names cannot be read any more.",
         _WAITS,

@@ -17,6 +17,7 @@ class State(StrEnum):
     LIVE = "LIVE"  # sinks
     RETRYING = "RETRYING"
     STALLED = "STALLED"
+    PAUSED = "PAUSED"  # by an operator's word
     FAILED = "FAILED"
     FENCED = "FENCED"
     STOPPED = "STOPPED"

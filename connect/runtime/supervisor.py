@@ -14,7 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from connect.errors import Failed
 from connect.runtime.child import Job
+from connect.runtime.control import ControlServer
 from connect.runtime.logs import LogSettings
 from connect.runtime.process import CHILD, ChildProcess
 from connect.runtime.report import State
@@ -69,7 +71,10 @@ class _Managed:
     crashes: Crashes = field(default_factory=Crashes)
     process: ChildProcess | None = None
     restarts: int = 0
-    start_at: float | None = 0.0  # None: running, or down for good
+    start_at: float | None = 0.0  # None: running, paused, or down for good
+    paused: bool = False
+    again: bool = False  # it is being stopped so that it starts anew
+    halted_at: float | None = None  # when its process was asked to end by an operator
     silent_since: float | None = None  # its socket is closed, its process not yet gone
 
     def status(self, now: float) -> ConnectorStatus:
@@ -89,6 +94,7 @@ class Supervisor:
         self._watch = watch
         self._managed = [_Managed(connector, History(now)) for connector in settings.connectors]
         self._selector = selectors.DefaultSelector()
+        self._control: ControlServer | None = None
         self._until = UntilLive()
         self._stopping = False
         self._signals = 0
@@ -105,7 +111,7 @@ class Supervisor:
         Returns:
             An exit code: one of the ``EXIT_`` constants of this module.
         """
-        with self._answering_signals():
+        with self._answering_signals(), self._listening():
             try:
                 self._publish()
                 verdict = None
@@ -146,6 +152,18 @@ class Supervisor:
             os.close(wake_read)
             os.close(wake_write)
 
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """The operator's socket; a worker that cannot have one runs without."""
+        with suppress(OSError):
+            self._control = ControlServer()
+            self._selector.register(self._control, selectors.EVENT_READ, self._control)
+        try:
+            yield
+        finally:
+            if self._control is not None:
+                self._control.close()
+
     def _turn(self) -> None:
         """Start what is due, hear who speaks, bury who ended, publish."""
         now = time.monotonic()
@@ -155,11 +173,15 @@ class Supervisor:
         for key, _ in self._selector.select(self._patience(now)):
             if isinstance(key.data, _Managed):
                 self._hear(key.data)
+            elif isinstance(key.data, ControlServer):
+                key.data.answer(self._command)
             else:
                 os.read(key.fd, 4096)
         for one in self._managed:
             if one.silent_since is not None:
                 self._bury(one)
+            elif one.process and one.halted_at is not None and now - one.halted_at > STOP_SECONDS:
+                one.process.kill()
         self._publish()
 
     def _publish(self) -> None:
@@ -206,11 +228,19 @@ class Supervisor:
                 one.process.kill()
             return
         one.process.close()
-        one.process = one.silent_since = None
+        one.process = one.silent_since = one.halted_at = None
+        now = time.monotonic()
+        if one.paused and not self._stopping:
+            one.history.end(State.PAUSED, "", f"connect resume {one.connector.name} lets it go on.", now)
+            return
+        if one.again and not self._stopping:
+            one.again, one.start_at = False, now
+            one.restarts += 1
+            return
         if one.history.report.state in DOWN:
             return
         if self._stopping:
-            one.history.end(State.STOPPED, "", "", time.monotonic())
+            one.history.end(State.STOPPED, "", "", now)
             return
         self._crashed(one, _how(code), by_signal=code < 0)
 
@@ -223,6 +253,43 @@ class Supervisor:
         one.history.end(State.RETRYING, decision.code, decision.message, now, decision.after_seconds)
         one.start_at = now + decision.after_seconds
         one.restarts += 1
+
+    def _command(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What an operator asks for over the socket (``pause``, ``resume``, ``restart`` of one connector).
+
+        Raises:
+            Failed: ``command_unknown``, ``connector_unknown``.
+        """
+        name, what = str(request.get("connector")), str(request.get("command"))
+        one = next((one for one in self._managed if one.connector.name == name), None)
+        if one is None:
+            names = ", ".join(sorted(one.connector.name for one in self._managed))
+            raise Failed("connector_unknown", f"this worker has no connector {name!r}", hint=f"It has {names}.")
+        match what:
+            case "pause":
+                self._halt(one, paused=True)
+                return {"done": f"{name} is paused until `connect resume {name}` or the worker's next start"}
+            case "resume" if not one.paused:
+                return {"done": f"{name} was not paused"}
+            case "resume" | "restart":
+                self._halt(one, paused=False)
+                return {"done": f"{name} {'goes on' if what == 'resume' else 'starts anew'} from its stored position"}
+            case _:
+                raise Failed("command_unknown", f"this worker knows no command {what!r}", hint="Is it an older one?")
+
+    def _halt(self, one: _Managed, *, paused: bool) -> None:
+        """Have its process end, and keep it so or start another one."""
+        now = time.monotonic()
+        one.paused, one.again = paused, not paused
+        one.crashes = Crashes()
+        if one.process is not None:
+            one.process.stop()
+            one.halted_at = now
+        elif paused:
+            one.start_at = None
+            one.history.end(State.PAUSED, "", f"connect resume {one.connector.name} lets it go on.", now)
+        else:
+            one.again, one.start_at = False, now
 
     def _verdict(self) -> int | None:
         """The exit code, once there is a reason to end."""

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from connect.errors import Failed
+from connect.runtime import control
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -265,3 +268,61 @@ def test_F121_a_spinning_connector_does_not_hold_up_the_others(run: Callable[...
     worker = run({"shop": "spins", "search": "steady"})
 
     worker.until(lambda status: status["connector"] == "search" and status["transactions"] > 20)
+
+
+def paused(connector: str = "shop") -> Callable[[dict[str, Any]], bool]:
+    return lambda status: status["connector"] == connector and status["state"] == "PAUSED"
+
+
+def test_a_paused_connector_stays_stopped_until_it_is_resumed(run) -> None:
+    worker = run({"shop": "steady", "other": "steady"})
+    first = worker.until(streaming())
+    assert "paused" in control.ask(worker.process.pid, {"command": "pause", "connector": "shop"})["done"]
+    status = worker.until(paused())
+    assert status["pid"] is None
+    assert "connect resume shop" in status["message"]
+    assert gone(first["pid"], 5)
+    worker.until(streaming("other"))
+    control.ask(worker.process.pid, {"command": "resume", "connector": "shop"})
+    assert worker.until(streaming())["pid"] != first["pid"]
+
+
+def test_a_connector_is_restarted_on_demand(run) -> None:
+    worker = run({"shop": "steady"})
+    first = worker.until(streaming())
+    control.ask(worker.process.pid, {"command": "restart", "connector": "shop"})
+    again = worker.until(lambda status: streaming()(status) and status["pid"] != first["pid"])
+    assert again["restarts"] == 1
+
+
+def test_a_paused_worker_ends_in_order(run) -> None:
+    worker = run({"shop": "steady"})
+    worker.until(streaming())
+    control.ask(worker.process.pid, {"command": "pause", "connector": "shop"})
+    worker.until(paused())
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.ended() == 0
+    assert not control.address(worker.process.pid).exists()
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        ({"command": "pause", "connector": "shpo"}, "connector_unknown"),
+        ({"command": "explode", "connector": "shop"}, "command_unknown"),
+        ({}, "connector_unknown"),
+    ],
+)
+def test_what_a_worker_does_not_know_is_told(run, request_: dict[str, str], code: str) -> None:
+    worker = run({"shop": "steady"})
+    worker.until(streaming())
+    with pytest.raises(Failed) as caught:
+        control.ask(worker.process.pid, request_)
+    assert caught.value.code == code
+    worker.until(streaming())
+
+
+def test_a_worker_that_is_not_there_is_told() -> None:
+    with pytest.raises(Failed) as caught:
+        control.ask(2**22 + 1, {"command": "pause", "connector": "shop"})
+    assert caught.value.code == "worker_unreachable"
