@@ -27,12 +27,15 @@ class SourceBatch(NamedTuple):
         resume_after: The position after the last event. A restart from it repeats none of the batch and loses nothing.
         boundary: True when the batch ends between source transactions; False inside a split one (rule S4).
         notes: Written in the same Kafka transaction as the rows and the position; None deletes a note.
+        cuts: Index of each TRUNCATE → the position before it: in a state topic it is a delete of every key, which may
+            be more than one Kafka transaction takes (rule S4). None where the source does not say; then it has to fit.
     """
 
     events: Sequence[ChangeEvent]
     resume_after: Position
     boundary: bool
     notes: Mapping[str, dict[str, Any] | None]
+    cuts: Mapping[int, Position] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,11 +68,15 @@ class OpenTransaction:
 
 
 class Delivery(NamedTuple):
-    """Events to hand out and the position after them; ``boundary`` is False inside a transaction (rule S4)."""
+    """Events to hand out and the position after them; ``boundary`` is False inside a transaction (rule S4).
+
+    ``cuts``: index of each TRUNCATE → the position before it.
+    """
 
     events: list[ChangeEvent]
     position: PostgresPosition
     boundary: bool
+    cuts: dict[int, PostgresPosition]
 
 
 class Assembler:
@@ -99,6 +103,7 @@ class Assembler:
         self._replay: Iterator[tuple[int, bytes]] | None = None
         self._replay_end = 0
         self._events: list[ChangeEvent] = []
+        self._cuts: dict[int, PostgresPosition] = {}
         self._finished = 0  # so many of the events belong to whole transactions
         self._size = 0
 
@@ -131,14 +136,15 @@ class Assembler:
         """The events of whole transactions; with ``split`` also those of the open one (S4, invariant 9)."""
         self.marked = False
         if split and self._open is not None:
-            events, self._events, self._size, self._finished = self._events, [], 0, 0
             self._position = self._inside(self._open)
-            return Delivery(events, self._position, boundary=not self._position.ordinal)
-        events, self._events = self._events[: self._finished], self._events[self._finished :]
-        self._finished = 0
+            self._finished = len(self._events)
+        end, self._finished = self._finished, 0
+        events, self._events = self._events[:end], self._events[end:]
+        cuts = {index: position for index, position in self._cuts.items() if index < end}
+        self._cuts = {index - end: position for index, position in self._cuts.items() if index >= end}
         if not self._events:
             self._size = 0
-        return Delivery(events, self._position, boundary=not self._position.ordinal)
+        return Delivery(events, self._position, not self._position.ordinal, cuts)
 
     def _inside(self, tx: OpenTransaction) -> PostgresPosition:
         if tx.skip or tx.ordinal <= self._again:
@@ -313,8 +319,10 @@ class Assembler:
 
     def _truncate(self, lsn: int, message: Truncate) -> None:
         for oid in message.oids:
+            before = self._inside(self._open) if self._open is not None else self._position
             tracked, tx = self._row(oid, lsn)
             if tx is not None and tracked.shape is not None:
+                self._cuts[len(self._events)] = before
                 self._emit(Op.TRUNCATE, tracked, tx, lsn, None, None)
 
     def _row(self, oid: int, lsn: int) -> tuple[Tracked, OpenTransaction | None]:

@@ -294,7 +294,7 @@ class PostgresSource:
     def _batch(self, delivery: Delivery) -> SourceBatch:
         self._told, self._told_at = delivery.position, time.monotonic()
         notes, self._notes = self._notes, {}
-        return SourceBatch(delivery.events, delivery.position, delivery.boundary, notes)
+        return SourceBatch(delivery.events, delivery.position, delivery.boundary, notes, delivery.cuts)
 
     def acknowledge(self, position: Position) -> None:
         """``position`` is durable in Kafka: its boundary may be confirmed to the server (rule S5)."""

@@ -254,6 +254,32 @@ def test_F22_unchanged_toast_under_full_identity_comes_from_the_old_row(assemble
     assert rows(assembler.take()) == [(Op.UPDATE, [1, "long"], [1, "long"])]
 
 
+def test_S4_the_position_before_each_truncate_is_told(tmp_path):
+    both = new_assembler(tmp_path, tables=(T, OTHER))
+    feed(both, begin(4, 1050), relation(), relation(OTHER), insert(1010, "1", "a"), commit(1050, 1060))
+    feed(both, begin(5, 1100), truncate(1070, T), insert(1080, "2", "b"), truncate(1090, T, OTHER), commit(1100, 1110))
+    given = both.take()
+
+    assert [event.op.value for event in given.events] == ["c", "t", "c", "t", "t"]
+    before = {index: (cut.lsn, cut.ordinal, cut.row_lsn, cut.tx_id) for index, cut in given.cuts.items()}
+    assert before == {1: (1060, 0, 0, 4), 3: (1060, 2, 1080, 5), 4: (1060, 3, 1090, 5)}
+    for index, cut in given.cuts.items():
+        again = new_assembler(tmp_path, cut, tables=(T, OTHER))
+        feed(again, begin(5, 1100), relation(), relation(OTHER), truncate(1070, T), insert(1080, "2", "b"))
+        feed(again, truncate(1090, T, OTHER), commit(1100, 1110))
+        assert [event.op for event in again.take().events] == [event.op for event in given.events[index:]]
+
+
+def test_S4_a_truncate_that_waits_for_the_end_of_its_transaction_keeps_its_cut(tmp_path):
+    assembler = new_assembler(tmp_path)
+    feed(assembler, begin(4, 1050), relation(), insert(1010, "1", "a"), commit(1050, 1060))
+    feed(assembler, begin(5, 1100), insert(1070, "2", "b"), truncate(1080, T))
+
+    assert assembler.take().cuts == {}
+    feed(assembler, commit(1100, 1110))
+    assert {index: cut.ordinal for index, cut in assembler.take().cuts.items()} == {1: 1}
+
+
 def test_F43_truncate_is_an_event_of_each_captured_table(tmp_path):
     both = new_assembler(tmp_path, tables=(T, OTHER))
     feed(both, begin(5, 1100), relation(), relation(OTHER), truncate(1050, T, OTHER), commit(1100, 1110))
