@@ -78,7 +78,7 @@ class Source(Protocol):
     """
 
     position: type[Position]  # the class that reads this source's stored positions
-    database: str  # name of the database that ``open`` connected to, the envelope's ``source.db``
+    database: str  # that ``open`` connected to, the envelope's ``source.db``; "": each table's own namespace is one
     source_fields: Sequence[Field]  # the plugin's own fields of the envelope's ``source`` block, after the common ones
 
     def open(self, resume: Resume | None) -> Position:

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -281,8 +281,9 @@ class SourceTask:
     def _make_writers(self, source: Source, options: Mapping[TableId, TableOptions], pipeline: Pipeline) -> None:
         job = self._job
         wire = self._wire = job.wire(self._notes)
-        block = job.block(source)
+        common = job.block(source)
         for table, choice in options.items():
+            block = common if common.database else replace(common, database=table.schema)
             may_break = partial(job.may_break, tuple(self._topic_names[table].values()))
             history = ShapeHistory(table, choice, self._notes, self._remember, may_break)
             self._writers[table] = TableWriter(
