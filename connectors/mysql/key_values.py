@@ -29,7 +29,6 @@ _NUMBER: Final = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
 _TIME: Final = re.compile(r"[-0-9:. TZ]+")
 _CHARSET: Final = re.compile(r"[a-z0-9_]+")
 _FLOAT: Final = struct.Struct("<f")
-_UNSIGNED: Final = 2**64
 # What a temporal type counts: microseconds of one, or the digits to leave away.
 _MICROSECONDS: Final = {
     "io.debezium.time.MicroTime": (1, 1),
@@ -96,8 +95,6 @@ def constants(definition: TableDefinition, schema: TableSchema, key: Key, option
 def _number(part: _Part) -> str:
     if not _NUMBER.fullmatch(part.text):
         raise ValueError(part.text)
-    if part.column.unsigned and part.text.startswith("-"):  # `types: {bigint_unsigned: long}` wraps
-        return str(int(part.text) + _UNSIGNED)
     return part.text
 
 

@@ -12,8 +12,7 @@ from connectors.mysql.types import logical
 
 CASES = [
     (Column("k", "int"), {}, -7, "-7"),
-    (Column("k", "bigint", unsigned=True), {}, Decimal(2**64 - 1), str(2**64 - 1)),
-    (Column("k", "bigint", unsigned=True), {"bigint_unsigned": "long"}, -1, str(2**64 - 1)),
+    (Column("k", "bigint", unsigned=True), {"bigint_unsigned": "precise"}, Decimal(2**64 - 1), str(2**64 - 1)),
     (Column("k", "decimal", length=10, scale=2), {}, Decimal("1E+2"), "100"),
     (Column("k", "double"), {}, 0.1, "0.1e0"),
     (Column("k", "float"), {}, 0.1, "0.10000000149011612e0"),
