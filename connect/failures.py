@@ -40,6 +40,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost: the file was not touched.",
         "Give another name, or move the old file away.",
     ),
+    "report_unwritable": Explanation(
+        "The zip of connect report cannot be written where it should be.",
+        "Nothing is lost: nothing was changed.",
+        "Name a folder that this user may write with --output.",
+    ),
     "worker_missing": Explanation(
         "A command is for a running worker, and none of this user runs.",
         "Nothing is lost: nothing was changed.",

@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "explain": Lazy(
         "connect.cli.explain:explain", "Say what a code means: what happened, is anything lost, what to do."
     ),
+    "report": Lazy("connect.cli.report:report", "Write a redacted zip to attach to a question."),
     "demo": Lazy("connect.cli.demo:demo", "See it work: a legacy shop becomes topics, tables and an index."),
     "local": Lazy("connect.cli.local:app", "Real servers to try things on, without Docker."),
 }

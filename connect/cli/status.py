@@ -45,15 +45,15 @@ def status(
     Exit codes: 0 all is well, 1 no worker is running, 3 a connector is FAILED, FENCED or STALLED.
     """
     group, settings = _wanted(files)
-    documents = list(_documents(group, settings))
+    found = list(documents(group, settings))
     if as_json:
-        print(json.dumps({"workers": documents}))
-    elif not documents:
+        print(json.dumps({"workers": found}))
+    elif not found:
         whose = f"No worker of {group} is running" if group else "No worker of this user is running"
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"{whose}; connect run FILE starts one.")
     else:
-        show(documents)
-    raise typer.Exit(_exit_code(documents))
+        show(found)
+    raise typer.Exit(_exit_code(found))
 
 
 def _wanted(files: list[Path] | None) -> tuple[str | None, ListenSettings]:
@@ -64,7 +64,7 @@ def _wanted(files: list[Path] | None) -> tuple[str | None, ListenSettings]:
     return config.name, listen_settings(config.worker)
 
 
-def _documents(group: str | None, settings: ListenSettings) -> Iterator[dict[str, Any]]:
+def documents(group: str | None, settings: ListenSettings) -> Iterator[dict[str, Any]]:
     """What the workers of this user say; then, where there is none, who answers at the file's own address."""
     found = False
     for worker in status_file.find(group):
