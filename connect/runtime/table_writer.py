@@ -202,7 +202,9 @@ class TableWriter:
         return self._write_keyed(binding, change, send, now_us)
 
     def truncate(self, event: ChangeEvent, live: Iterable[tuple[bytes, Row]], send: Send, now_us: int) -> int:
-        """Send what a TRUNCATE is: ``op=t`` to the event view, a delete of every live key to the state topic.
+        """Send what a TRUNCATE is: a delete of every live key to the state topic, then ``op=t`` to the event view.
+
+        In this order: where the deletes are split over several transactions, the last one has the one ``op=t``.
 
         Args:
             event: The TRUNCATE.
@@ -214,12 +216,12 @@ class TableWriter:
             How many records were sent.
         """
         binding = self.bind(event.shape)
-        sent = 0
+        sent = self.delete(event, live, send, now_us)
         if binding.events is not None:
             value = binding.events.encoder.value(replace(event, shape=binding.shape), now_us)
             send(binding.events.topic, None, value, KEYLESS_PARTITION)
             sent += 1
-        return sent + self.delete(event, live, send, now_us)
+        return sent
 
     def delete(self, event: ChangeEvent, keys: Iterable[tuple[bytes, Row]], send: Send, now_us: int) -> int:
         """Delete keys from the state topic, at the position of ``event``; how many records that is."""

@@ -141,6 +141,7 @@ def test_F43_a_truncate_deletes_every_live_key_of_the_state_topic(topics):
     truncation.send(target, event(Op.TRUNCATE), code_of, topics.send, 0)
     assert topics.of("shop.public.coupons") == [("C", "d"), ("C", None), ("B", "d"), ("B", None)]
     assert topics.of("shop.public.coupons.events") == [(None, "t")]
+    assert topics.records[-1].key is None  # where the deletes are split, the last transaction has it
 
 
 def test_a_second_truncate_in_one_batch_finds_nothing_left(topics):
