@@ -188,7 +188,7 @@ class BinlogServer(MysqlClient, Server):
 
     @abstractmethod
     def _replica_status(self) -> dict[str, Any]:
-        """``IO`` and ``SQL``, ``Yes`` where the thread runs; ``errors`` as text."""
+        """``IO`` and ``SQL``, ``No`` where the thread has ended; ``errors`` as text."""
 
     def _write_settings(self, port: int) -> None:
         ours = {**_SETTINGS, "server_id": str(port), "port": str(port), "datadir": str(self.data)}
@@ -216,7 +216,8 @@ class BinlogServer(MysqlClient, Server):
     def _until(self, reached: Callable[[dict[str, Any]], bool], otherwise: str) -> None:
         deadline = time.monotonic() + FOLLOW_TIMEOUT
         while not reached(status := self._replica_status()):
-            if status["errors"] or time.monotonic() > deadline:
+            gave_up = "No" in {status["IO"], status["SQL"]} and status["errors"]  # else it is still connecting
+            if gave_up or time.monotonic() > deadline:
                 raise ConnectError(
                     f"{self.name} {otherwise}: {status['errors'] or 'no answer'}", code="local_start_failed"
                 )

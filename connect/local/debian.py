@@ -32,7 +32,12 @@ _TOOLS: Final = ("apt-get", "dpkg-deb")
 _LISTS: Final = 10_000_000  # bytes of a suite's list of packages
 _DOWNLOADED: Final = re.compile(r"^dlstatus:\d+:([\d.]+):", re.MULTILINE)
 
+# Over the machine's own settings, of which the proxy and the like stay; its hooks are for what is installed.
 _SETTINGS: Final = """\
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear DPkg::Post-Invoke;
 Dir::State "{folder}";
 Dir::State::lists "{folder}/lists";
 Dir::State::status "{folder}/status";
@@ -117,7 +122,7 @@ class _Tools:
     def __init__(self, folder: Path, stopping: Event) -> None:
         self.folder = folder
         self._stopping = stopping
-        self._env = {**os.environ, "APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
+        self._env = {**os.environ, "LC_ALL": "C.UTF-8"}
 
     def run(self, argv: Sequence[str | Path], show: Callable[[str], None] = lambda _text: None) -> None:
         """Run one to its end; ``show`` gets what it has said so far."""
@@ -150,8 +155,9 @@ def _download(packages: Packages, mirror: str, tools: _Tools, advance: Callable[
     source = f"deb [signed-by={KEYRING}] {mirror} {packages.suite} main\n"
     (folder / "sources.list").write_text(source, encoding="utf-8")
     (folder / "apt.conf").write_text(_SETTINGS.format(folder=folder), encoding="utf-8")
-    tools.run(["apt-get", "-q", "update"], _shown_as(_LISTS, advance))
-    install = ["apt-get", "-q", "-y", "--download-only", "install", *packages.names]
+    apt_get: list[str | Path] = ["apt-get", "-q", "-c", folder / "apt.conf"]
+    tools.run([*apt_get, "update"], _shown_as(_LISTS, advance))
+    install = [*apt_get, "-y", "--download-only", "install", *packages.names]
     tools.run(install, _shown_as(packages.size - _LISTS, advance))
 
 

@@ -70,7 +70,12 @@ class Cache:
 
     def missing(self, bundles: Sequence[Download]) -> list[Download]:
         """Those that ``fetch`` would download."""
-        return [bundle for bundle in bundles if not (self._home.cache / bundle.folder).is_dir()]
+        return [bundle for bundle in bundles if self.find(bundle.folder) is None]
+
+    def find(self, name: str) -> Path | None:
+        """The folder of that name, once it is whole."""
+        folder = self._home.cache / name
+        return folder if folder.is_dir() else None
 
     def fetch(self, bundle: Bundle) -> Path:
         """The bundle's folder: its jars, or what was in its archive.
