@@ -100,12 +100,16 @@ class Group:
 
 
 class Delivery(NamedTuple):
-    """Changes to hand out, the position after them and the notes that ride with it."""
+    """Changes to hand out, the position after them and the notes that ride with it.
+
+    ``cuts``: index of each TRUNCATE → the position before it.
+    """
 
     events: list[ChangeEvent]
     position: MysqlPosition
     boundary: bool
     notes: dict[str, dict[str, Any] | None]
+    cuts: dict[int, MysqlPosition]
 
 
 class Assembler:
@@ -136,6 +140,7 @@ class Assembler:
         self._finished = 0  # so many of the changes belong to whole transactions
         self._size = 0
         self._notes: dict[str, dict[str, Any] | None] = {}
+        self._cuts: dict[int, MysqlPosition] = {}
         self._handlers = self._by_kind()
 
     def _by_kind(self) -> dict[int, Handler]:
@@ -195,23 +200,30 @@ class Assembler:
         """The changes of whole transactions; with ``split`` also those of the open one (S4, invariant 9)."""
         position, group = self.position, self._open
         if split and group is not None and group.ordinal:
-            position = replace(
-                position,
-                transaction=group.gtid or group.begin,
-                event=group.event,
-                row=group.row,
-                ordinal=group.ordinal,
-                ts_us=group.ts_us,
-            )
+            position = self._inside(position, group)
             self._notes.update(group.notes)
             group.notes, group.savepoints = {}, dict.fromkeys(group.savepoints, (_TAKEN, 0))
             self._finished = len(self._events)
-        events, self._events = self._events[: self._finished], self._events[self._finished :]
-        self._finished = 0
+        end, self._finished = self._finished, 0
+        events, self._events = self._events[:end], self._events[end:]
+        cuts = {index: before for index, before in self._cuts.items() if index < end}
+        self._cuts = {index - end: before for index, before in self._cuts.items() if index >= end}
         if not self._events:
             self._size = 0
         notes, self._notes = self._notes, {}
-        return Delivery(events, position, position.transaction is None, notes)
+        return Delivery(events, position, position.transaction is None, notes, cuts)
+
+    def _inside(self, boundary: MysqlPosition, group: Group) -> MysqlPosition:
+        if not group.ordinal:
+            return boundary
+        return replace(
+            boundary,
+            transaction=group.gtid or group.begin,
+            event=group.event,
+            row=group.row,
+            ordinal=group.ordinal,
+            ts_us=group.ts_us,
+        )
 
     def feed(self, event: bytes) -> None:
         """One event as the server sent it.
@@ -355,9 +367,19 @@ class Assembler:
                 self._statement_data(header, b"")
             group.notes.update(effect.notes)
             for shape in effect.truncated:
-                self._append(group, header, Op.TRUNCATE, shape, None, None, 0)
+                self._truncate(group, header, shape)
         if not group.opened:
             self._finish(group)
+
+    def _truncate(self, group: Group, header: Header, shape: RowShape) -> None:
+        again = self._split_before(group)
+        if again is not None and group.ordinal < again.ordinal:
+            group.ordinal += 1
+            self.skipped += 1
+            return
+        self._again = None
+        self._cuts[self.rows] = self._inside(self.position, group)
+        self._append(group, header, Op.TRUNCATE, shape, None, None, 0)
 
     def _statement_data(self, _header: Header, _body: bytes) -> None:
         what = "rows were changed by a statement that the log holds as text, not as rows"

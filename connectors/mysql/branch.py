@@ -63,6 +63,18 @@ def continued(connection: Connection, server: Server, stored: MysqlPosition, con
     return replace(stored, server=server.uuid, log=NOWHERE)
 
 
+def bytes_behind(connection: Connection, server: Server, here: LogPosition) -> int | None:
+    """How much of the log lies after a position; None while the position's file is not known."""
+    end = log_end(connection, server)
+    if end.file == here.file:
+        return max(0, end.pos - here.pos)
+    sizes = _sizes(connection)
+    if here.file not in sizes:
+        return None
+    later = sum(size for file, size in sizes.items() if LogPosition(file, 0).order > LogPosition(here.file, 0).order)
+    return max(0, sizes[here.file] - here.pos) + later
+
+
 def _check_set(connection: Connection, server: Server, stored: MysqlPosition, gtids: GtidSet, connector: str) -> None:
     if not server.gtids:
         raise Failed(

@@ -106,8 +106,8 @@ class MysqlPosition:
             return self.log.order > other.log.order
         if (self.event, self.row, self.ordinal) != (other.event, other.row, other.ordinal):
             return (self.ordinal, self.event, self.row) > (other.ordinal, other.event, other.row)
-        # The same transactions: what lies between holds none, such as a new file.
-        return self.server == other.server and bool(other.log.file) and self.log.order > other.log.order
+        # The same transactions: what lies between holds none, such as a new file, or the file was not known before.
+        return self.server == other.server and self.log.order > other.log.order
 
     def boundary(self) -> Self:
         """Without the part of a transaction: what a server is asked to send from."""

@@ -6,17 +6,22 @@ import contextlib
 import io
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
+import pymysql
+
 from connect.errors import Failed
+from connectors.mysql.binlog.events import Xid
+from connectors.mysql.server import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from connectors.mysql.binlog.cursor import Header
-    from connectors.mysql.binlog.events import Xid
+    from connectors.mysql.connection import Connection
     from connectors.mysql.gtid import AnyGtid
     from connectors.mysql.position import LogPosition
     from connectors.mysql.row_image import LogTable
+    from connectors.mysql.server import Server
 
 MEMORY: Final = 16 * 2**20  # bytes of events held in memory, of all transactions; what comes on top goes into files
 
@@ -150,3 +155,22 @@ class Prepared:
             held.close()
         self._held.clear()
         self._open.clear()
+
+
+_MAY_NOT_ASK: Final = frozenset({1227, 1401})
+
+
+def recoverable(connection: Connection, server: Server) -> frozenset[Xid]:
+    """The transactions that are prepared now; none where we may not ask (MySQL: XA_RECOVER_ADMIN)."""
+    try:
+        found = rows(connection, "XA RECOVER" if server.is_mariadb else "XA RECOVER CONVERT XID")
+    except pymysql.Error as error:
+        if error.args[0] in _MAY_NOT_ASK:
+            return frozenset()
+        raise
+    return frozenset(_xid(*row) for row in found)
+
+
+def _xid(form: int, gtrid: int, _bqual: int, data: bytes | str) -> Xid:
+    both = data if isinstance(data, bytes) else bytes.fromhex(data.removeprefix("0x"))
+    return Xid(form & 0xFFFFFFFF, both[:gtrid], both[gtrid:])

@@ -51,7 +51,7 @@ class _Read(NamedTuple):
 class MysqlSnapshots:
     """``connect.api.Snapshots`` over a connection of its own; a lock, or a read that stays open, has one more."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what a snapshot reader depends on
         self,
         config: MysqlConfig,
         connector: str,
@@ -59,14 +59,16 @@ class MysqlSnapshots:
         server: Server,
         say: Callable[[str], None],
         stopping: Callable[[], bool],
+        marked: Callable[[LogMark], None] = lambda _: None,
     ) -> None:
-        """``server`` is the one that the stream reads: marks are positions in its log."""
+        """``server`` is the one that the stream reads: marks are positions in its log. ``marked`` hears of each."""
         self._config = config
         self._connector = connector
         self._tables = tables
         self._server = server
         self._say = say
         self._stopping = stopping
+        self._marked = marked
         self._own: Connection | None = None
         self._whole_reads: list[KeylessRows] = []
         self._shapes: dict[TableId, tuple[TableDefinition, RowShape]] = {}
@@ -76,7 +78,9 @@ class MysqlSnapshots:
         """A mark at the end of the log. Nothing is written: the stream comes to it whoever writes."""
         with self._errors("asking for the log's end"):
             end = log_end(self._connection(), self._server)
-            return LogMark(self._server.uuid, LogPosition(end.file, end.pos))
+        mark = LogMark(self._server.uuid, LogPosition(end.file, end.pos))
+        self._marked(mark)
+        return mark
 
     def in_doubt(self) -> Collection[Hashable]:
         """Transactions between their place in the log and their visibility.

@@ -106,7 +106,7 @@ class History:
 
     def statement(self, _database, sql, _mode, _where):
         notes = {"definition": {"sql": sql}} if sql.startswith("CREATE") else {}
-        truncated = (SHAPE,) if sql.startswith("TRUNCATE") else ()
+        truncated = (SHAPE,) * sql.count("t") if sql.startswith("TRUNCATE") else ()
         return SimpleNamespace(notes=notes, truncated=truncated, data=sql.startswith("INSERT"))
 
     def table_map(self, body, _where):
@@ -266,6 +266,17 @@ def test_a_truncate_is_a_transaction_of_its_own(build):
         (Op.TRUNCATE, Gtid(A, 1), 0),
         (Op.CREATE, Gtid(A, 2), 0),
     ]
+    assert given.cuts == {0: START}
+
+
+def test_S4_of_two_tables_that_a_statement_empties_the_second_may_be_left_for_the_next_start(build):
+    log = Log().insert(1, "a").gtid(2).query("TRUNCATE t, t")
+    given = fed(build(), log).take()
+    assert list(given.cuts) == [1, 2]
+
+    again = fed(build(given.cuts[2]), resumed(given.cuts[2], log)).take()
+    assert [(e.op, e.ordinal) for e in again.events] == [(Op.TRUNCATE, 1)]
+    assert again.position == given.position
 
 
 def test_V2_notes_of_a_statement_ride_with_the_position_after_it(build):

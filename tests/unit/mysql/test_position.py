@@ -17,6 +17,7 @@ def at(file, pos):
 
 
 GTIDS = [
+    MysqlPosition(A, LogPosition("", 0), GtidSet.parse("")),
     MysqlPosition(A, at(1, 4), GtidSet.parse("")),
     MysqlPosition(A, at(1, 500), GtidSet.parse(f"{A}:1-5")),
     MysqlPosition(A, at(2, 4), GtidSet.parse(f"{A}:1-5")),
@@ -51,7 +52,7 @@ def test_positions_survive_json(position):
 
 
 def test_a_position_has_the_keys_of_debezium():
-    assert GTIDS[3].to_json() | {"version": 1} == {
+    assert GTIDS[4].to_json() | {"version": 1} == {
         "version": 1,
         "server": A,
         "kind": "mysql",
@@ -74,6 +75,6 @@ def test_a_position_has_the_keys_of_debezium():
 )
 def test_F124_what_is_no_position_is_refused(change):
     with pytest.raises(Failed) as failed:
-        MysqlPosition.from_json(GTIDS[3].to_json() | change)
+        MysqlPosition.from_json(GTIDS[4].to_json() | change)
 
     assert failed.value.code == "offset_format"
