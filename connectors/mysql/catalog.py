@@ -11,12 +11,15 @@ import pymysql
 from connect.schema.model import TableId
 from connectors.mysql.columns import Column, TableDefinition
 from connectors.mysql.connection import server_kind
+from connectors.mysql.position import LogPosition
 from connectors.mysql.quoting import quoted
+from connectors.mysql.server import log_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from connectors.mysql.connection import Connection
+    from connectors.mysql.server import Server
 
     Row = Sequence[Any]
 
@@ -210,3 +213,37 @@ def _mariadb_default(default: str | None) -> str | None:
 def unescaped(quoted_text: str) -> str:
     """What a quoted text of SQL holds, without its quotes."""
     return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[1]) if found[1] else "'", quoted_text)
+
+
+class ServerCatalog:
+    """What ``History`` asks the server for, over one connection.
+
+    Args:
+        connection: Of the thread that reads the log.
+        server: Its server.
+        here: Where the event in hand ends, in that server's log.
+    """
+
+    def __init__(self, connection: Connection, server: Server, here: Callable[[], LogPosition]) -> None:
+        self._connection = connection
+        self._server = server
+        self._here = here
+        self.mariadb = server.is_mariadb
+
+    def tables(self, tables: Collection[TableId]) -> dict[TableId, TableDefinition]:
+        """The tables of these names that exist, once no DDL of them is under way."""
+        settle(self._connection, tables)
+        return read_tables(self._connection, tables)
+
+    def database_charset(self, database: str) -> str | None:
+        """The default character set of a database; None where there is none of that name."""
+        return read_database_charsets(self._connection).get(database)
+
+    def here(self) -> tuple[int, int]:
+        """Where the event in hand ends, to be compared with ``end``."""
+        return self._here().order
+
+    def end(self) -> tuple[int, int]:
+        """Where the log ends now."""
+        end = log_end(self._connection, self._server)
+        return LogPosition(end.file, end.pos).order

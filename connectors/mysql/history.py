@@ -2,27 +2,80 @@
 
 How the reader uses it, in log order::
 
-    catalog = ServerCatalog(connection, at_end)
+    catalog = ServerCatalog(connection, server, here)              # here() -> LogPosition: where the event in hand ends
     history = History(captured, catalog, options, resume_notes)
     position, notes = history.first(read_position)                 # first start only; the notes ride with the position
     effect = history.statement(database, sql, sql_mode, where)     # each QUERY event that is no BEGIN, COMMIT, XA, …
     table = history.table_map(body, where)                         # each TABLE_MAP event: a LogTable, or None
     rows = table.changes(event_type, body)                         # each rows event: (before, after) pairs of Rows
 
-``at_end() -> bool`` says whether the server's log ends where the stream stands; it is asked when a statement of DDL is
-not understood. ``body`` is an event without its 19 bytes of header and without checksum, decompressed where MariaDB compressed it.
-A table map is remembered by its bytes without the table id, so the same map gives the same shape object again; the
-reader keeps table id -> LogTable of the current statement. ``where`` names file and position, for messages.
+``body`` is an event without its 19 bytes of header and without checksum, decompressed where MariaDB compressed it. A
+table map is remembered by its bytes without the table id, so the same map gives the same shape object again; the reader
+keeps table id -> LogTable of the current statement. ``where`` names file and position, for messages.
+
+Rules. A definition begins as the catalogue's, at a moment when no DDL was under way, and follows the statements of the
+log. A map with names (``binlog_row_metadata=FULL``) is right by itself; where it and the definition differ, the
+catalogue of now is asked for what a map lacks, and taken column by column where it fits. A map without names needs a
+definition: of a statement that was not understood, or of other columns, it stops the source. A table that the file
+names later than the first start begins as the catalogue has it now, which may be ahead of the stream: until that passes
+the log's end of then, each statement about the table has the catalogue asked again.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+
+from connect.errors import Failed, Retriable
+from connectors.mysql import statements
+from connectors.mysql.agreement import fits
+from connectors.mysql.ddl import parse
+from connectors.mysql.ddl_columns import NotUnderstoodError
+from connectors.mysql.definition_notes import from_note, note_name, table_of, to_note
+from connectors.mysql.row_image import LogTable
+from connectors.mysql.shapes import log_table, snapshot_shape
+from connectors.mysql.table_map import TableMap, map_key, map_table, parse_table_map
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from connect.api.tables import TableOptions
     from connect.record import RowShape
+    from connect.schema.model import TableId
+    from connectors.mysql.columns import TableDefinition
+    from connectors.mysql.type_options import TypeOptions
+
+__all__ = ["Effect", "History", "LogTable"]
+
+Notes = dict[str, dict[str, Any] | None]
+P = TypeVar("P")
+
+_LONGEST_STATEMENT: Final = 2000  # characters kept of one that was not understood
+_MEMORY: Final = 10_000  # maps remembered
+_TRIES: Final = 20
+_UNKNOWN: Final = (2**63, 0)  # an end of the log that no stream has passed
+
+
+class Catalog(Protocol):
+    """What the history asks the server for."""
+
+    mariadb: bool
+
+    def tables(self, tables: Collection[TableId]) -> Mapping[TableId, TableDefinition]:
+        """The tables of these names that exist, once no DDL of them is under way."""
+        ...
+
+    def database_charset(self, database: str) -> str | None:
+        """The default character set of a database."""
+        ...
+
+    def here(self) -> tuple[int, int]:
+        """Where the event in hand ends, to be compared with ``end``."""
+        ...
+
+    def end(self) -> tuple[int, int]:
+        """Where the server's log ends now."""
+        ...
 
 
 class Effect(NamedTuple):
@@ -32,8 +85,341 @@ class Effect(NamedTuple):
         notes: Ride with the position after the statement: the definitions that it changed, None for a dropped table.
         truncated: Shapes of captured tables that it emptied, in the statement's order: one ``op=t`` event each.
         data: Whether it changes rows as a statement, which the log should hold as rows (F46): FAILED(statement_dml).
+        warning: What an operator should hear of it: rows that came or went unlogged; "" for nothing.
     """
 
     notes: Mapping[str, dict[str, Any] | None]
     truncated: tuple[RowShape, ...] = ()
     data: bool = False
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a table at this position.
+
+    Attributes:
+        definition: Its columns; None after DROP, and where they are not known.
+        statement: The one that was not understood, or "".
+        why: What about it.
+        ahead: The definition is the catalogue's, read when the log ended here: it holds from there on, and perhaps
+            not before. None where it holds.
+    """
+
+    definition: TableDefinition | None
+    statement: str = ""
+    why: str = ""
+    ahead: tuple[int, int] | None = None
+
+    def note(self) -> dict[str, Any]:
+        """As it rides with the position."""
+        if self.statement:
+            return {"statement": self.statement, "why": self.why}
+        if self.definition is None:
+            return {"dropped": True}
+        return {**to_note(self.definition), "ahead": True} if self.ahead else to_note(self.definition)
+
+
+class History:
+    """Definitions by table, followed through the statements of the log.
+
+    Args:
+        captured: The tables of the file.
+        catalog: The server's.
+        options: How values are published.
+        notes: What rode with the position that the stream starts from; empty at a first start.
+
+    Raises:
+        Failed: ``history_note``.
+    """
+
+    def __init__(
+        self,
+        captured: Mapping[TableId, TableOptions],
+        catalog: Catalog,
+        options: TypeOptions,
+        notes: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self._captured = captured
+        self._databases = frozenset(table.schema for table in captured)
+        self._catalog = catalog
+        self._options = options
+        self._known = _from_notes(notes)
+        self._charsets: dict[str, str | None] = {}
+        self._maps: dict[bytes, LogTable | None] = {}
+        self._changed: set[TableId] = set()
+
+    def first(self, position: Callable[[], P]) -> tuple[P, Notes]:
+        """A position, and the definitions of the captured tables at it.
+
+        A position between two equal readings of the catalogue; the second waits for DDL whose statement the log had
+        before the catalogue showed it.
+
+        Raises:
+            Retriable: ``ddl_under_way``: the tables are altered all the time.
+            pymysql.Error: Of the catalogue.
+        """
+        before = self._catalog.tables(self._captured)
+        for _ in range(_TRIES):
+            at = position()
+            after = self._catalog.tables(self._captured)
+            if after == before:
+                self._known = {table: Known(definition) for table, definition in after.items()}
+                return at, {note_name(table): known.note() for table, known in self._known.items()}
+            before = after
+        raise Retriable("captured tables are being altered all the time", code="ddl_under_way")
+
+    # Table maps.
+
+    def table_map(self, body: bytes, where: str) -> LogTable | None:
+        """What decodes the rows events that name this map; None for a table that is not captured.
+
+        Raises:
+            Failed: ``schema_mismatch``, ``ddl_not_understood``, ``table_unknown``, and what ``parse_table_map`` and
+                ``shapes.log_table`` raise; the message ends in ``where``.
+        """
+        key = map_key(body)
+        try:
+            return self._maps[key]
+        except KeyError:
+            pass
+        if len(self._maps) >= _MEMORY:
+            self._maps.clear()
+        found = None
+        if map_table(body) in self._captured:
+            try:
+                found = self._log_table(parse_table_map(body))
+            except Failed as error:
+                raise Failed(error.code, f"{error.message}, at {where}", hint=error.hint) from None
+        self._maps[key] = found
+        return found
+
+    def _log_table(self, table_map: TableMap) -> LogTable:
+        table = table_map.table
+        definition = self._with_names(table_map) if table_map.named else self._without_names(table)
+        return log_table(definition, table_map, self._options, self._captured[table].key)
+
+    def _with_names(self, table_map: TableMap) -> TableDefinition | None:
+        """The definition that says of a map with names what it lacks; any column of it may not fit."""
+        known = self._known.get(table_map.table)
+        if known is not None and fits(known.definition, table_map):
+            return known.definition
+        now = self._catalog.tables([table_map.table]).get(table_map.table)
+        if known is None or known.definition is None or fits(now, table_map):
+            return now
+        return known.definition
+
+    def _without_names(self, table: TableId) -> TableDefinition:
+        """The definition that a map without names cannot do without (F49, F52)."""
+        known = self._known.get(table)
+        if known is None:
+            known = self._known[table] = self._ask(table)
+        if known.statement:
+            raise _not_understood(table, known)
+        if known.definition is None:
+            raise Failed(
+                "table_unknown",
+                f"{table}: rows of a table whose columns are not known at this position",
+                hint="SET GLOBAL binlog_row_metadata = FULL keeps the columns in the log itself; for what is in the "
+                "log already, take the table out of `tables:`, or remove the source and start anew.",
+            )
+        return known.definition
+
+    def _ask(self, table: TableId) -> Known:
+        """The table as the catalogue has it: right here if nothing follows in the log, else perhaps ahead."""
+        definition = self._catalog.tables([table]).get(table)
+        end = self._catalog.end()
+        return Known(definition, ahead=end if end > self._catalog.here() else None)
+
+    # Statements.
+
+    def statement(self, database: str, sql: str, sql_mode: int, where: str) -> Effect:
+        """What a statement of the log changes.
+
+        Args:
+            database: Default database of the session that ran it.
+            sql: Its text.
+            sql_mode: Of that session, as bits.
+            where: File and position, for messages.
+
+        Raises:
+            Failed: ``table_renamed``: a captured table gets a name that is not in the file.
+        """
+        done = parse(sql, database, sql_mode, mariadb=self._catalog.mariadb)
+        if done is None:
+            return Effect({})
+        if isinstance(done, statements.Data):
+            return Effect({}, data=self._concerns(done))
+        self._changed = set()
+        truncated = self._follow(done, sql, where)
+        warning = ""
+        if isinstance(done, statements.AlterTable) and done.unlogged and done.table in self._captured:
+            warning = f"{done.table}: rows came or went that the log does not carry: {sql[:100]}"
+        return Effect(self._notes(), truncated, warning=warning)
+
+    def _follow(self, done: statements.Statement, sql: str, where: str) -> tuple[RowShape, ...]:
+        match done:
+            case statements.CreateTable():
+                return self._create(done, sql)
+            case statements.AlterTable():
+                self._alter(done, sql, where)
+            case statements.DropTables(tables):
+                self._drop_all(tables)
+            case statements.DropDatabase(database):
+                self._drop_database(database)
+            case statements.RenameTables(pairs):
+                self._rename(pairs, where)
+            case statements.TruncateTable(table) if table in self._captured:
+                return (self._shape(table),)
+            case statements.DatabaseCharset(database, charset):
+                self._charsets[database] = charset
+            case statements.NotUnderstood(table, names, why):
+                self._doubt(table, names, sql, why)
+        return ()
+
+    def _set(self, table: TableId, known: Known | None) -> None:
+        """Note what is known of a table, if it may matter: one that is captured, or that may be renamed to be."""
+        self._changed.add(table)
+        if known is None or (table not in self._captured and table.schema not in self._databases):
+            self._known.pop(table, None)
+        else:
+            self._known[table] = known
+        self._forget_maps()
+
+    def _forget_maps(self) -> None:
+        self._maps.clear()
+
+    def _notes(self) -> Notes:
+        return {
+            note_name(table): self._known[table].note() if table in self._known else None
+            for table in sorted(self._changed)
+        }
+
+    def _create(self, done: statements.CreateTable, sql: str) -> tuple[RowShape, ...]:
+        table = done.table
+        before = self._known.get(table)
+        there = before is not None and (before.definition is not None or bool(before.statement))
+        if done.if_missing and (there or table not in self._captured):
+            return ()  # it may have been there: then the statement did nothing
+        try:
+            self._set(table, Known(self._created(done)))
+        except NotUnderstoodError as error:
+            self._doubt(table, frozenset(), sql, str(error))
+        emptied = before is not None and table in self._captured
+        return (self._shape(table),) if emptied else ()
+
+    def _created(self, done: statements.CreateTable) -> TableDefinition:
+        if done.like is None:
+            return done.build(self._charset(done.table.schema))
+        model = self._known.get(done.like) or self._ask(done.like)
+        if model.definition is None or (model.ahead is not None and model.ahead >= self._catalog.here()):
+            raise NotUnderstoodError(f"it is made like {done.like}, whose columns are not known at this position")
+        return replace(model.definition, table=done.table)
+
+    def _charset(self, database: str) -> str | None:
+        if self._charsets.get(database) is None:
+            self._charsets[database] = self._catalog.database_charset(database)
+        return self._charsets[database]
+
+    def _alter(self, done: statements.AlterTable, sql: str, where: str) -> None:
+        known = self._known.get(done.table)
+        if known is not None and known.definition is not None:
+            if known.ahead is not None and known.ahead >= self._catalog.here():
+                self._set(done.table, self._ask(done.table))
+            elif done.changes:
+                try:
+                    self._set(done.table, Known(done.apply(known.definition)))
+                except NotUnderstoodError as error:
+                    self._doubt(done.table, frozenset(), sql, str(error))
+        if done.renamed is not None:
+            self._rename([(done.table, done.renamed)], where)
+
+    def _drop(self, table: TableId) -> None:
+        """A captured one stays known as dropped: its rows go when a new table of its name comes, not before."""
+        if table in self._captured:
+            self._set(table, Known(None))
+        elif table in self._known:
+            self._set(table, None)
+
+    def _drop_all(self, tables: Iterable[TableId]) -> None:
+        for table in tables:
+            self._drop(table)
+
+    def _drop_database(self, database: str) -> None:
+        self._drop_all([table for table in (*self._known, *self._captured) if table.schema == database])
+        self._charsets.pop(database, None)
+
+    def _rename(self, pairs: Sequence[tuple[TableId, TableId]], where: str) -> None:
+        gone: dict[TableId, TableId] = {}
+        for old, new in pairs:
+            known = self._known.get(old)
+            if known is not None and known.definition is not None:
+                known = replace(known, definition=replace(known.definition, table=new))
+            self._set(old, None)
+            self._set(new, known)
+            gone[old] = new
+            gone.pop(new, None)
+        for old, new in gone.items():
+            if old in self._captured and new not in self._captured:
+                raise Failed(
+                    "table_renamed",
+                    f"{old} was renamed to {new}, which is not in the file, at {where}; its changes would go unseen",
+                    hint=f"Name {new} in the file's `tables:` and restart.",
+                )
+
+    def _doubt(self, table: TableId | None, names: Collection[str], sql: str, why: str) -> None:
+        """A statement that is not understood: the catalogue knows what it did, if nothing came after it."""
+        for one in self._concerned(table, names):
+            asked = self._ask(one)
+            doubtful = Known(None, sql[:_LONGEST_STATEMENT], why)
+            self._set(one, asked if asked.definition is not None and asked.ahead is None else doubtful)
+
+    def _concerned(self, table: TableId | None, names: Collection[str]) -> Iterable[TableId]:
+        if table is not None:
+            return [table] if table in self._captured or table in self._known else []
+        lower = {name.lower() for name in names}
+        return [one for one in self._captured if one.name.lower() in lower]
+
+    def _concerns(self, data: statements.Data) -> bool:
+        """Whether a change of rows as text may touch a captured table: it names one, or works in its database."""
+        lower = {name.lower() for name in data.names}
+        named = any(table.name.lower() in lower for table in self._captured)
+        return named or data.database in self._databases
+
+    def _shape(self, table: TableId) -> RowShape:
+        """A shape of the table at this position, for an event without rows."""
+        known = self._known.get(table)
+        definition = known.definition if known else None
+        if definition is None:
+            definition = self._catalog.tables([table]).get(table)
+        if definition is None:
+            raise Failed(
+                "table_unknown",
+                f"{table}: emptied, but its columns are not known at this position",
+                hint="Take the table out of `tables:`, or remove the source and start anew.",
+            )
+        return snapshot_shape(definition, self._options, self._captured[table].key)
+
+
+def _from_notes(notes: Mapping[str, Mapping[str, Any]]) -> dict[TableId, Known]:
+    found = {}
+    for name, note in notes.items():
+        table = table_of(name)
+        if table is None:
+            continue
+        if note.get("dropped"):
+            found[table] = Known(None)
+        elif "statement" in note:
+            found[table] = Known(None, note["statement"], note["why"])
+        else:
+            found[table] = Known(from_note(table, dict(note)), ahead=_UNKNOWN if note.get("ahead") else None)
+    return found
+
+
+def _not_understood(table: TableId, known: Known) -> Failed:
+    return Failed(
+        "ddl_not_understood",
+        f"{table}: its columns are not known after a statement that is not understood ({known.why}): {known.statement}",
+        hint="SET GLOBAL binlog_row_metadata = FULL keeps the columns in the log itself; for what is in the log "
+        "already, take the table out of `tables:`, or remove the source and start anew. Report the statement.",
+    )

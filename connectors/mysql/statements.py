@@ -1,0 +1,124 @@
+"""What statements of the log do to tables, as ``ddl`` understands them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from connectors.mysql.columns import TableDefinition
+from connectors.mysql.drafts import Draft
+
+if TYPE_CHECKING:
+    from connect.schema.model import TableId
+
+Change = Callable[[Draft], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTable:
+    """CREATE TABLE. ``like`` names the table that it copies; else ``changes`` build it from nothing."""
+
+    table: TableId
+    changes: tuple[Change, ...] = ()
+    like: TableId | None = None
+    charset: str | None = None
+    engine: str | None = None
+    replaces: bool = False
+    if_missing: bool = False
+
+    def build(self, database_charset: str | None) -> TableDefinition:
+        """The table; NotUnderstoodError where it cannot be made."""
+        draft = Draft(TableDefinition(self.table, (), charset=self.charset or database_charset, engine=self.engine))
+        for change in self.changes:
+            change(draft)
+        return draft.definition()
+
+
+@dataclass(frozen=True, slots=True)
+class AlterTable:
+    """ALTER TABLE, CREATE INDEX and DROP INDEX.
+
+    Attributes:
+        changes: In the statement's order.
+        renamed: The new name, if it gets one.
+        unlogged: Whether rows come or go that the log does not carry: partitions and tablespaces that are exchanged.
+    """
+
+    table: TableId
+    changes: tuple[Change, ...] = ()
+    renamed: TableId | None = None
+    unlogged: bool = False
+
+    def apply(self, definition: TableDefinition) -> TableDefinition:
+        """The table after, still under its old name; NotUnderstoodError where the statement does not fit it."""
+        draft = Draft(definition)
+        for change in self.changes:
+            change(draft)
+        return draft.definition()
+
+
+class DropTables(NamedTuple):
+    """DROP TABLE."""
+
+    tables: tuple[TableId, ...]
+
+
+class RenameTables(NamedTuple):
+    """RENAME TABLE: pairs of old and new name, done one after another."""
+
+    pairs: tuple[tuple[TableId, TableId], ...]
+
+
+class TruncateTable(NamedTuple):
+    """TRUNCATE TABLE."""
+
+    table: TableId
+
+
+class DropDatabase(NamedTuple):
+    """DROP DATABASE."""
+
+    database: str
+
+
+class DatabaseCharset(NamedTuple):
+    """CREATE and ALTER DATABASE; None where the statement names no character set."""
+
+    database: str
+    charset: str | None
+
+
+class Data(NamedTuple):
+    """INSERT, UPDATE, DELETE and the like, with every name in it that may be a table's (F46)."""
+
+    names: frozenset[str]
+    database: str
+
+
+class NotUnderstood(NamedTuple):
+    """A statement that may change tables and is not understood.
+
+    Attributes:
+        table: The table that it changes; None if not even that is known.
+        names: Every name in it.
+        why: For people.
+    """
+
+    table: TableId | None
+    names: frozenset[str]
+    why: str
+
+
+Statement = (
+    CreateTable
+    | AlterTable
+    | DropTables
+    | RenameTables
+    | TruncateTable
+    | DropDatabase
+    | DatabaseCharset
+    | Data
+    | NotUnderstood
+    | None
+)
