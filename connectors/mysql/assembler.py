@@ -102,7 +102,7 @@ class Group:
 class Delivery(NamedTuple):
     """Changes to hand out, the position after them and the notes that ride with it.
 
-    ``cuts``: index of each TRUNCATE → the position before it.
+    ``cuts``: index of each TRUNCATE → the position before it. ``warnings``: what an operator should hear.
     """
 
     events: list[ChangeEvent]
@@ -110,6 +110,7 @@ class Delivery(NamedTuple):
     boundary: bool
     notes: dict[str, dict[str, Any] | None]
     cuts: dict[int, MysqlPosition]
+    warnings: list[str]
 
 
 class Assembler:
@@ -141,6 +142,7 @@ class Assembler:
         self._size = 0
         self._notes: dict[str, dict[str, Any] | None] = {}
         self._cuts: dict[int, MysqlPosition] = {}
+        self._warnings: list[str] = []
         self._handlers = self._by_kind()
 
     def _by_kind(self) -> dict[int, Handler]:
@@ -184,12 +186,17 @@ class Assembler:
         return self._steps is not None
 
     @property
+    def at(self) -> LogPosition:
+        """Where the last event that was read ends."""
+        return LogPosition(self._cursor.file, self._cursor.pos)
+
+    @property
     def position(self) -> MysqlPosition:
         """Every transaction before it was delivered whole."""
         if self._done and self._gtids is not None:
             self._gtids = self._gtids.plus(self._done)  # type: ignore[arg-type] # both are of the server's kind
             self._done = []
-        here = self._open.begin if self._open is not None else LogPosition(self._cursor.file, self._cursor.pos)
+        here = self._open.begin if self._open is not None else self.at
         start = self._start.log
         at = here if here.file and here.order > start.order else start
         # A set of MySQL's has gaps for what is prepared (rule S8).
@@ -211,7 +218,8 @@ class Assembler:
         if not self._events:
             self._size = 0
         notes, self._notes = self._notes, {}
-        return Delivery(events, position, position.transaction is None, notes, cuts)
+        warnings, self._warnings = self._warnings, []
+        return Delivery(events, position, position.transaction is None, notes, cuts, warnings)
 
     def _inside(self, boundary: MysqlPosition, group: Group) -> MysqlPosition:
         if not group.ordinal:
@@ -366,6 +374,7 @@ class Assembler:
             if effect.data:
                 self._statement_data(header, b"")
             group.notes.update(effect.notes)
+            self._warnings += [effect.warning] if effect.warning else []
             for shape in effect.truncated:
                 self._truncate(group, header, shape)
         if not group.opened:

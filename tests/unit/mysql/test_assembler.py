@@ -107,7 +107,7 @@ class History:
     def statement(self, _database, sql, _mode, _where):
         notes = {"definition": {"sql": sql}} if sql.startswith("CREATE") else {}
         truncated = (SHAPE,) * sql.count("t") if sql.startswith("TRUNCATE") else ()
-        return SimpleNamespace(notes=notes, truncated=truncated, data=sql.startswith("INSERT"))
+        return SimpleNamespace(notes=notes, truncated=truncated, data=sql.startswith("INSERT"), warning="")
 
     def table_map(self, body, _where):
         return Table() if body[0] == T else None
