@@ -30,6 +30,7 @@ KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 LAUNCHERS: Final = "launch"  # folder of a tree whose scripts run its programs
 _TOOLS: Final = ("apt-get", "dpkg-deb")
 _LISTS: Final = 10_000_000  # bytes of a suite's list of packages
+_PROGRESS: Final = re.compile(r"^(?:dl|pm)status:.*\n", re.MULTILINE)
 _DOWNLOADED: Final = re.compile(r"^dlstatus:\d+:([\d.]+):", re.MULTILINE)
 
 # Over the machine's own settings, of which the proxy and the like stay; its hooks are for what is installed.
@@ -48,6 +49,7 @@ Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
 APT::Status-Fd "1";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
@@ -139,9 +141,10 @@ class _Tools:
                     raise Cancelled
                 show(said.read_text(encoding="utf-8", errors="replace"))
         if tool.returncode != 0:
-            lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
+            text = _PROGRESS.sub("", said.read_text(encoding="utf-8", errors="replace"))
             raise ConnectError(
-                f"{argv[0]} ended with {tool.returncode}; the end of what it said:\n" + "\n".join(lines[-8:]),
+                f"{argv[0]} ended with {tool.returncode}; the end of what it said:\n"
+                + "\n".join(text.splitlines()[-8:]),
                 code="local_download_failed",
                 hint="check the network and apt's mirror (apt-get update), then try again",
             )

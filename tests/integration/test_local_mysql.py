@@ -11,7 +11,10 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from connect.local import progress
+from connect.errors import ConnectError
+from connect.local import debian, mysql, progress
+from connect.local.download import Cache
+from connect.local.home import Home
 from connect.local.keeper import is_running
 from connect.local.mariadb import VERSIONS
 from connect.local.mysql_client import NamedServer
@@ -189,6 +192,36 @@ def test_every_version_of_mariadb_starts(stack, version):
     server = stack.new_mariadb(f"l_v{version.replace('.', '_')}", version=version)
 
     assert server.execute("SELECT VERSION()")[0][0].startswith(f"{version}.")
+
+
+@pytest.mark.parametrize("version", ["5.5", "11.40"])
+def test_version_of_mariadb_that_is_not_to_be_had_is_told_the_others(stack, version):
+    with pytest.raises(ConnectError, match=f"MariaDB {version}") as raised:
+        stack.new_mariadb("l_absent", version=version)
+
+    assert raised.value.code == "local_version_missing"
+    assert "10.11" in raised.value.hint
+
+
+def test_processor_without_a_build_of_mariadb_is_named(stack, monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+
+    with pytest.raises(ConnectError, match="x86_64 only") as raised:
+        stack.new_mariadb("l_arm")
+
+    assert raised.value.code == "local_unsupported_machine"
+
+
+def test_mirror_that_is_not_reached_leaves_nothing_and_is_named(tmp_path, monkeypatch):
+    home = Home(tmp_path, user=None)
+    home.cache.mkdir()
+    monkeypatch.setattr(debian, "_mirror", lambda _packages: "http://127.0.0.1:9/debian/")
+
+    with pytest.raises(ConnectError, match="Could not connect to 127") as raised:
+        debian.fetch(Cache(home, progress.silent(), threading.Event()), mysql.PACKAGES)
+
+    assert raised.value.code == "local_download_failed"
+    assert [path.name for path in home.cache.iterdir()] == [".mysql-9.7-debian.lock"]
 
 
 @pytest.fixture(scope="module")
