@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from connect.local.download import Cache
 
-KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+KEYRINGS: Final = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{end}") for end in ("gpg", "pgp"))
 LAUNCHERS: Final = "launch"  # folder of a tree whose scripts run its programs
 _TOOLS: Final = ("apt-get", "dpkg-deb")
 _LISTS: Final = 10_000_000  # bytes of a suite's list of packages
@@ -155,7 +155,7 @@ def _download(packages: Packages, mirror: str, tools: _Tools, advance: Callable[
     for name in ("lists/partial", "archives/partial"):
         (folder / name).mkdir(parents=True)
     (folder / "status").touch()  # nothing is installed: all that the packages need comes too
-    source = f"deb [signed-by={KEYRING}] {mirror} {packages.suite} main\n"
+    source = f"deb [signed-by={_keyring()}] {mirror} {packages.suite} main\n"
     (folder / "sources.list").write_text(source, encoding="utf-8")
     (folder / "apt.conf").write_text(_SETTINGS.format(folder=folder), encoding="utf-8")
     apt_get: list[str | Path] = ["apt-get", "-q", "-c", folder / "apt.conf"]
@@ -186,14 +186,18 @@ def _mirror(packages: Packages) -> str:
         ConnectError: ``local_version_missing``.
     """
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
-    if missing or not KEYRING.exists():
-        lacks = " and ".join(missing) or str(KEYRING)
+    if missing or _keyring() is None:
+        lacks = " and ".join(missing) or str(KEYRINGS[0])
         raise _not_here(packages, f"it comes from Debian's packages, and this machine has no {lacks}")
     words = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN)", "Created-By: Packages"]
     listed = subprocess.run(words, capture_output=True, text=True, check=False).stdout
     if (mirror := debian_mirror(listed)) is None:
         raise _not_here(packages, "it comes from Debian's packages, and apt's sources on this machine name no mirror")
     return mirror
+
+
+def _keyring() -> Path | None:
+    return next((path for path in KEYRINGS if path.exists()), None)
 
 
 def debian_mirror(listed: str) -> str | None:

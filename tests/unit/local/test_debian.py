@@ -55,13 +55,20 @@ def test_machine_without_apt_is_told_what_else_there_is(cache, tmp_path, monkeyp
     assert "CONNECT_TEST_MYSQL=mysql://" in raised.value.hint
 
 
+def test_machine_without_debians_keys_is_told_so(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(debian, "KEYRINGS", (tmp_path / "debian-archive-keyring.gpg",))
+
+    with pytest.raises(ConnectError, match=r"has no .*debian-archive-keyring\.gpg"):
+        debian.fetch(cache, MYSQL)
+
+
 def test_machine_whose_apt_knows_no_debian_mirror_is_told_so(cache, tmp_path, monkeypatch):
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("apt-get", "dpkg-deb"):
         (tools / name).write_text("#!/bin/sh\necho http://mirror.example/ubuntu/ Ubuntu\n")
         (tools / name).chmod(0o755)
-    monkeypatch.setattr(debian, "KEYRING", tools / "apt-get")
+    monkeypatch.setattr(debian, "KEYRINGS", (tools / "apt-get",))
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}/usr/bin{os.pathsep}/bin")
 
     with pytest.raises(ConnectError, match="name no mirror"):
