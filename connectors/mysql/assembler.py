@@ -118,7 +118,7 @@ class Assembler:
 
     Attributes:
         skipped: Rows dropped because they were delivered before (rule S11).
-        last_ts: Time of the last event of the log, seconds since 1970 UTC; 0 before the first.
+        last_ts: Time of the last transaction of the log, seconds since 1970 UTC; 0 before the first.
     """
 
     def __init__(self, history: History, prepared: Prepared, start: MysqlPosition, connector: str) -> None:
@@ -241,7 +241,6 @@ class Assembler:
             Failed: What is not understood (rule S13), ``replay_mismatch``, the codes of ``History``.
         """
         header, body = self._cursor.read(event)
-        self.last_ts = header.timestamp or self.last_ts
         self._handle(header, body)
 
     def replay(self, rows: int, size: int) -> None:
@@ -323,6 +322,7 @@ class Assembler:
 
     def _begin(self, header: Header, gtid: AnyGtid | None, ts_us: int) -> None:
         self._torn()
+        self.last_ts = header.timestamp
         begin = LogPosition(self._cursor.file, header.begin)
         name = gtid if isinstance(gtid, Gtid) and self._gtids is not None else begin
         text = None if gtid is None else str(gtid)
