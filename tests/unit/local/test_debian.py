@@ -55,21 +55,27 @@ def test_machine_without_apt_is_told_what_else_there_is(cache, tmp_path, monkeyp
     assert "CONNECT_TEST_MYSQL=mysql://" in raised.value.hint
 
 
-def test_machine_without_debians_keys_is_told_so(cache, tmp_path, monkeypatch):
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """A machine with the tools of a distribution that is not Debian."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    for name in ("apt-get", "dpkg-deb"):
+        (folder / name).write_text("#!/bin/sh\necho http://mirror.example/ubuntu/ Ubuntu\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    return folder
+
+
+def test_machine_without_debians_keys_is_told_so(cache, tools, tmp_path, monkeypatch):
     monkeypatch.setattr(debian, "KEYRINGS", (tmp_path / "debian-archive-keyring.gpg",))
 
     with pytest.raises(ConnectError, match=r"has no .*debian-archive-keyring\.gpg"):
         debian.fetch(cache, MYSQL)
 
 
-def test_machine_whose_apt_knows_no_debian_mirror_is_told_so(cache, tmp_path, monkeypatch):
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name in ("apt-get", "dpkg-deb"):
-        (tools / name).write_text("#!/bin/sh\necho http://mirror.example/ubuntu/ Ubuntu\n")
-        (tools / name).chmod(0o755)
+def test_machine_whose_apt_knows_no_debian_mirror_is_told_so(cache, tools, monkeypatch):
     monkeypatch.setattr(debian, "KEYRINGS", (tools / "apt-get",))
-    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}/usr/bin{os.pathsep}/bin")
 
     with pytest.raises(ConnectError, match="name no mirror"):
         debian.fetch(cache, MYSQL)
