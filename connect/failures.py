@@ -307,6 +307,12 @@ FAILURES: Final[dict[str, Explanation]] = {
         "What was in the old one is gone from Kafka.",
         "For a source, start under another name, which takes a new snapshot; for a sink: connect rebuild SINK.",
     ),
+    "topic_not_ours": Explanation(
+        "A topic that a source should begin to write to holds records of somebody else, or of a renamed source.",
+        _NOT_STARTED,
+        "Take another topic_prefix or route the table elsewhere; or write `adopt: true` under the source, once nobody "
+        "else writes there: its snapshot then writes every row anew and deletes the keys that the table lacks.",
+    ),
     "topic_policy": Explanation(
         "A topic exists with a cleanup policy that would lose rows of this view.",
         _NOT_STARTED,

@@ -211,6 +211,9 @@ class SourceKeys(Model):
 
     plugin: str = option(..., "The plugin's name, as `connect plugins` lists it.", changes=Changes.IDENTITY)
     topic_prefix: Name | None = option(None, "First part of topic names; the source's name.", changes=Changes.IDENTITY)
+    adopt: bool = option(
+        False, "Write to topics that hold records of somebody else too; without it the first start refuses them."
+    )
     tables: dict[str, TableEntry] = option(..., "Tables to capture: names and patterns, as a list or with options.")
     exclude: list[str] = option([], "Names and patterns of tables that stay out, whatever `tables` says.")
     defaults: TableEntry = option(TableEntry(), "Options of every table that does not say otherwise.")

@@ -129,6 +129,7 @@ class _Loader:
             plugin=plugin,
             options=options,
             topic_prefix=keys.topic_prefix or name,
+            adopt=keys.adopt,
             tables=tuple(
                 selections.table_selection(keys.tables[at], pattern, (*path, "tables", at), self.report)
                 for at, pattern in found.items()

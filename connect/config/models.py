@@ -67,6 +67,7 @@ class SourceConfig:
         plugin: The plugin.
         options: The plugin's own model, validated.
         topic_prefix: First part of its topics' names.
+        adopt: Whether topics that hold records of somebody else may be written to.
         tables: Entries of ``tables:``.
         exclude: What stays out.
         defaults: Entry of ``defaults:``.
@@ -81,6 +82,7 @@ class SourceConfig:
     plugin: Plugin
     options: Any
     topic_prefix: str
+    adopt: bool
     tables: tuple[Selection, ...]
     exclude: tuple[Pattern, ...]
     defaults: Selection

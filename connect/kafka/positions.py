@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _POSITION: Final = b"position"
 _NOTE: Final = b"note:"
 _KEYS_AT_ONCE: Final = 200_000
+_PAUSE_EVERY: Final = 1_000
 
 
 class PositionStore:
@@ -174,8 +175,20 @@ def _consume(
     raise Retriable(text, code="hanging_transaction", hint=hint)
 
 
+def holds_records(settings: Mapping[str, Any], topic: str, ends: Sequence[int]) -> bool:
+    """Whether a topic has a committed record; offsets alone do not say so, aborted ones and markers have some too."""
+    for partition, end in enumerate(ends):
+        for _ in read_to(settings, topic, partition, end, 60.0):
+            return True
+    return False
+
+
 def live_keys(
-    settings: Mapping[str, Any], topic: str, ends: Sequence[int], before: Sequence[int] | None = None
+    settings: Mapping[str, Any],
+    topic: str,
+    ends: Sequence[int],
+    before: Sequence[int] | None = None,
+    pause: Callable[[], None] = lambda: None,
 ) -> Iterator[bytes]:
     """Keys of a state topic whose last value is no tombstone, read back from the topic itself (DESIGN §6).
 
@@ -186,12 +199,15 @@ def live_keys(
         topic: The topic.
         ends: The end of each partition, listed READ_UNCOMMITTED; everything before must be committed.
         before: Only keys whose last record lies before this offset of each partition.
+        pause: Called once in a thousand records read, and in a thousand keys given: a big topic takes long.
     """
     for partition, end in enumerate(ends):
         parts = end // _KEYS_AT_ONCE + 1
         for part in range(parts):
             live: dict[bytes, None] = {}
-            for message in read_to(settings, topic, partition, end, 60.0):
+            for number, message in enumerate(read_to(settings, topic, partition, end, 60.0)):
+                if number % _PAUSE_EVERY == 0:
+                    pause()
                 key = message.key()
                 if key is None or zlib.crc32(key) % parts != part:
                     continue
@@ -200,4 +216,7 @@ def live_keys(
                     live.pop(key, None)
                 else:
                     live[key] = None
-            yield from live
+            for number, key in enumerate(live):
+                if number % _PAUSE_EVERY == 0:
+                    pause()
+                yield key

@@ -20,7 +20,7 @@ from connect.api.position import Resume
 from connect.api.tables import View
 from connect.errors import ConnectError, Failed, Fenced, Retriable
 from connect.failpoints import failpoint
-from connect.kafka.positions import PositionStore, live_keys
+from connect.kafka.positions import PositionStore, holds_records, live_keys
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS, TransactionalProducer
 from connect.kafka.topics import STATE, Topic, Topics, TopicSpec, events_settings
 from connect.record import ChangeEvent, Op, plain_shape
@@ -79,6 +79,7 @@ class SourceJob:
         reader: Reads keys back from topics.
         topic: The topic of a table's view; the table is named as its transforms leave it.
         max_rows_per_second: Of snapshots.
+        adopt: Whether topics that hold records of somebody else may be written to.
         report: Told the whole state about twice a second.
         stopping: True once the task should end.
     """
@@ -96,6 +97,7 @@ class SourceJob:
     reader: Reader
     topic: Callable[[TableId, View], str]
     max_rows_per_second: int | None
+    adopt: bool
     report: Callable[[TaskReport], None]
     stopping: Callable[[], bool]
 
@@ -272,6 +274,8 @@ class SourceTask:
 
     def _check_topic(self, topic: Topic, note: Mapping[str, Any] | None) -> None:
         if note is None:
+            if not self._job.adopt and holds_records(self._job.kafka, topic.name, self._ends_of(topic)):
+                raise _not_ours(topic.name, self._job.name)
             self._pending[f"topic:{topic.name}"] = {"id": topic.id, "partitions": topic.partitions}
         elif note["id"] != topic.id:
             message = f"topic {topic.name} was deleted and made again: its id is {topic.id}, we wrote to {note['id']}"
@@ -345,12 +349,15 @@ class SourceTask:
             if name.startswith("lacking:") and (owner := named.get(note["table"])) is not None:
                 self._guest.lacks(owner, bytes.fromhex(note["record_key"]), tuple(note["key"]))
 
+    def _ends_of(self, topic: Topic) -> list[int]:
+        return self._topics.ends(topic.name, topic.partitions)
+
     def _ends(self, table: TableId) -> list[int] | None:
         """The ends of the table's state topic; None without one, or where it is empty."""
         name = self._writers[table].topics.get(View.STATE)
         if name is None:
             return None
-        ends = self._topics.ends(name, self._known[name].partitions)
+        ends = self._ends_of(self._known[name])
         return ends if any(ends) else None
 
     def _read_keyless(self, table: TableId, snapshots: Snapshots) -> None:
@@ -570,6 +577,16 @@ class SourceTask:
             guest.reader.close()
         if source is not None:
             source.close()
+
+
+def _not_ours(topic: str, source: str) -> Failed:
+    """Keys of another writer would stay among ours, older rows over newer ones."""
+    return Failed(
+        "topic_not_ours",
+        f"topic {topic} holds records that {source} did not write",
+        hint="Give the source another topic_prefix, or the table a route transform. If they are to be taken over: "
+        f"`adopt: true` under {source}, and nobody else writes there any more.",
+    )
 
 
 def _table_of(name: str, note: Mapping[str, Any]) -> str | None:

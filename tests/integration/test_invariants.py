@@ -104,7 +104,7 @@ class World:
         self.group = f"inv{uuid.uuid4().hex[:8]}"
         self.topic = f"{self.group}.public.orders"
         self.topics = Topics(self.kafka)
-        self.admin = AdminClient(self.kafka)
+        self.admin = AdminClient({**self.kafka, "log_level": 0})  # it outlives the broker
         self.store = PositionStore(self.kafka, self.topics, self.group, "shop")
         self.stop, self.heard, self.looks, self.opened_with = False, [], [], None
         self.script = Script
@@ -133,6 +133,7 @@ class World:
             reader=RecordReader(None),
             topic=lambda table, view: f"{self.group}.{table}" + (".events" if view is View.EVENTS else ""),
             max_rows_per_second=None,
+            adopt=False,
             report=lambda report: None,
             stopping=lambda: self.stop,
         )

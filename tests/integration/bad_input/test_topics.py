@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from connect.kafka.topics import STATE, Topics, TopicSpec, events_settings
@@ -111,6 +112,25 @@ def test_once_mended_the_next_run_publishes_every_row(world, worker):
     world.arrive("policy.public.policy", 1)
     world.arrive("large.public.large", 1, 2, 3)
     world.arrive("huge.public.huge", 1, 2, 3)
+    assert again.stop() == 0
+
+
+def test_a_topic_that_somebody_else_wrote_to(world) -> None:
+    world.sql("CREATE TABLE taken (id int PRIMARY KEY, body text)", "INSERT INTO taken VALUES (1, 'a')")
+    topic = world.topic("taken.public.taken")
+    Topics({"bootstrap.servers": world.kafka}).create([TopicSpec(topic, 1, STATE)])
+    producer = Producer({"bootstrap.servers": world.kafka})
+    producer.produce(topic, key=b"theirs", value=None)
+    assert producer.flush(20) == 0
+    worker = world.run(world.write(ONE.format(name="taken", url=world.url, table="taken")))
+
+    told = worker.state("taken", "FAILED")
+    world.told(told, "topic_not_ours", f"topic {topic} holds records that taken did not write", "adopt: true")
+    worker.stop()
+
+    worker.file.write_text(worker.file.read_text().replace("plugin: postgres", "plugin: postgres, adopt: true"))
+    again = world.run(worker.file)
+    world.arrive("taken.public.taken", 1)
     assert again.stop() == 0
 
 

@@ -35,7 +35,7 @@ class Shop:
     def __init__(self, kafka: str, world: Any) -> None:
         self.kafka = {"bootstrap.servers": kafka}
         self.world = world
-        self.admin = AdminClient(self.kafka)
+        self.admin = AdminClient({**self.kafka, "log_level": 0})  # it outlives the broker
         for future in self.admin.create_topics([NewTopic(world.topic, 1, config=STATE)]).values():
             future.result()
 

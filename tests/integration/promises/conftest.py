@@ -53,7 +53,7 @@ class Chain:
         self.prefix = f"{self.group}-p"
         self.kafka = {"bootstrap.servers": servers["kafka"]}
         self.topics = Topics(self.kafka)
-        self.admin = AdminClient(self.kafka)
+        self.admin = AdminClient({**self.kafka, "log_level": 0})  # it outlives the broker
         self.folder = folder
         self._postgres = postgres
         self._databases: list[tuple[str, str]] = []

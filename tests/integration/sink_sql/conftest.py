@@ -54,7 +54,7 @@ class World:
         self.topic = f"{self.name}.public.orders"
         self.kafka = {"bootstrap.servers": kafka}
         self.postgres = postgres
-        self.admin = AdminClient(self.kafka)
+        self.admin = AdminClient({**self.kafka, "log_level": 0})  # it outlives the broker
         self.sql = psycopg.connect(postgres, autocommit=True)
         self.sql.execute(f"CREATE SCHEMA {self.name}")
         self.sql.execute(f"SET search_path = {self.name}")
