@@ -154,7 +154,7 @@ def _keys(rows: Iterable[Row]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], 
         whole = all(part[4] is None and part[5] != "YES" and part[6] == "BTREE" and part[7] for part in parts)
         if whole:
             unique.append((index != "PRIMARY", len(names), names))
-    return primary, tuple(names for _, _, names in sorted(unique))
+    return primary, tuple(dict.fromkeys(names for _, _, names in sorted(unique)))
 
 
 def _column(row: Row, *, mariadb: bool, json: Collection[tuple[str, str, str]]) -> Column:
@@ -188,13 +188,13 @@ def _length(data_type: str, column_type: str, characters: int | None, precision:
     match data_type:
         case "bit" | "decimal":
             return precision
-        case "enum" | "set" | "json":
-            return None
         case "vector":
             found = _NUMBERS.search(column_type)
             return int(found[1]) if found else None
-        case _:
+        case "char" | "varchar" | "binary" | "varbinary":
             return characters
+        case _:
+            return None
 
 
 def _mysql_default(default: str | None, extra: str) -> str | None:

@@ -21,8 +21,8 @@ class Column:
         name: As the server spells it.
         data_type: The base type's name.
         unsigned: Of numbers.
-        length: CHAR, VARCHAR and TEXT: characters; BINARY, VARBINARY and BLOB: bytes; BIT: bits; DECIMAL: precision;
-            VECTOR: dimensions.
+        length: CHAR and VARCHAR: characters; BINARY and VARBINARY: bytes; BIT: bits; DECIMAL: precision; VECTOR:
+            dimensions.
         scale: DECIMAL, FLOAT(M,D), DOUBLE(M,D): digits after the point.
         fraction: TIME, DATETIME, TIMESTAMP: digits of the seconds' fraction.
         charset: Of text, ENUM and SET; None for others.

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from connect.api.tables import TableOptions
     from connect.record import RowShape
     from connect.schema.model import TableId
-    from connectors.mysql.columns import TableDefinition
+    from connectors.mysql.columns import Column, TableDefinition
     from connectors.mysql.type_options import TypeOptions
 
 __all__ = ["Effect", "History", "LogTable"]
@@ -231,6 +231,12 @@ class History:
         end = self._catalog.end()
         return Known(definition, ahead=end if end > self._catalog.here() else None)
 
+    def _completed(self, definition: TableDefinition) -> TableDefinition:
+        """The catalogue's words for the same columns: it prints defaults as it keeps them, and knows every index."""
+        table = definition.table
+        now = self._catalog.tables([table]).get(table) if table in self._captured else None
+        return now if now is not None and _alike(now, definition) else definition
+
     # Statements.
 
     def statement(self, database: str, sql: str, sql_mode: int, where: str) -> Effect:
@@ -302,7 +308,7 @@ class History:
         if done.if_missing and (there or table not in self._captured):
             return ()  # it may have been there: then the statement did nothing
         try:
-            self._set(table, Known(self._created(done)))
+            self._set(table, Known(self._completed(self._created(done))))
         except NotUnderstoodError as error:
             self._doubt(table, frozenset(), sql, str(error))
         emptied = before is not None and table in self._captured
@@ -328,7 +334,7 @@ class History:
                 self._set(done.table, self._ask(done.table))
             elif done.changes:
                 try:
-                    self._set(done.table, Known(done.apply(known.definition)))
+                    self._set(done.table, Known(self._completed(done.apply(known.definition))))
                 except NotUnderstoodError as error:
                     self._doubt(done.table, frozenset(), sql, str(error))
         if done.renamed is not None:
@@ -399,6 +405,13 @@ class History:
                 hint="Take the table out of `tables:`, or remove the source and start anew.",
             )
         return snapshot_shape(definition, self._options, self._captured[table].key)
+
+
+def _alike(one: TableDefinition, other: TableDefinition) -> bool:
+    def bare(definition: TableDefinition) -> list[Column]:
+        return [replace(column, default=None) for column in definition.columns]
+
+    return one.primary_key == other.primary_key and bare(one) == bare(other)
 
 
 def _from_notes(notes: Mapping[str, Mapping[str, Any]]) -> dict[TableId, Known]:
