@@ -182,6 +182,14 @@ class Database(Protocol):
         """Delete the rows whose keys are staged."""
         ...
 
+    def confirm(self, tables: Sequence[Table]) -> None:
+        """Before the commit that changed rows of these tables: they are still the ones that were described.
+
+        Raises:
+            Failed: ``target_changed``: somebody put another one in its place meanwhile (invariant 4).
+        """
+        ...
+
     def lock_tables(self) -> None:
         """Inside a transaction: be the only sink that makes or alters tables (F135)."""
         ...

@@ -225,11 +225,7 @@ class MysqlDatabase:
 
     def adopt(self, table: Table) -> Table:
         """See ``Database``: a mark at the end of its comment, for a table has nothing else that names it for good."""
-        [(comment,)] = self.rows(
-            "SELECT table_comment FROM information_schema.tables WHERE table_schema = \0001\0 AND table_name = \0002\0",
-            self.schema,
-            table.name,
-        )
+        comment = self._comment(table.name)
         mark = f"connect_adopted_{secrets.token_hex(8)}"
         text = f"{_ADOPTED.sub('', comment).strip()} {mark}".strip()
         self.ddl(f"ALTER TABLE {self.place(table.name)} COMMENT = {literal(text).decode()}")
@@ -271,6 +267,21 @@ class MysqlDatabase:
     def delete(self, table: Table, key: Sequence[str], stage: str) -> None:
         """See ``Database``."""
         self._run(f"DELETE t FROM {stage} AS s STRAIGHT_JOIN {self.place(table.name)} AS t ON {_same(key)}")
+
+    def confirm(self, tables: Sequence[Table]) -> None:
+        """See ``Database``; what the transaction has touched nobody can swap until it ends, so this look counts."""
+        for table in tables:
+            comment = self._comment(table.name)
+            if table.identity not in comment:
+                message = f"table {table.name} was swapped for another one while the sink wrote to it"
+                raise Failed("target_changed", message, hint="Put the old one back, or run connect rebuild.")
+
+    def _comment(self, table: str) -> str:
+        where = "WHERE table_schema = \0001\0 AND table_name = \0002\0"
+        found = self.rows(
+            f"SELECT table_name, table_comment FROM information_schema.tables {where}", self.schema, table
+        )
+        return next((str(comment) for name, comment in found if name == table), "")
 
     def lock_tables(self) -> None:
         """See ``Database``; it outlives the commits of DDL and ends with the transaction or the session."""

@@ -210,6 +210,9 @@ class PostgresDatabase:
         """See ``Database``."""
         self.run(staged.delete(self.place(table.name), key, stage))
 
+    def confirm(self, tables: Sequence[Table]) -> None:
+        """See ``Database``; the mark in ON CONFLICT has told it already."""
+
     def lock_tables(self) -> None:
         """See ``Database``."""
         self.rows("SELECT pg_advisory_xact_lock(hashtext($1))", f"connect tables of {self.schema}")

@@ -172,7 +172,7 @@ _WIDER: Final[dict[str, frozenset[str]]] = {
     "numeric": frozenset(),
     "bytea": frozenset(),
     "date": frozenset(),
-    _TIME: frozenset(),
+    _TIME: frozenset({"interval"}),  # which holds MySQL's TIME as well, beyond a day and below zero
     "time with time zone": frozenset(),
     _TIMESTAMP: frozenset(),
     "timestamp with time zone": frozenset(),

@@ -140,6 +140,8 @@ class SqlSink:
             failures = self._rows.apply(changes)
             if failures:
                 raise _RefusedError
+            touched = {change.topic for change in changes} & self._targets.by_topic.keys()
+            db.confirm([self._targets.by_topic[topic].table for topic in touched])
             self._ledger.advance(moves)  # Invariant 4: the position is in the transaction of its rows
             incomplete = self._ledger.incomplete()
         if not failures:

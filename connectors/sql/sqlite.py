@@ -185,6 +185,9 @@ class SqliteDatabase:
         """See ``Database``."""
         self.run(staged.delete(self.place(table.name), key, stage))
 
+    def confirm(self, tables: Sequence[Table]) -> None:
+        """See ``Database``; this one is looked at when the sink opens."""
+
     def lock_tables(self) -> None:
         """See ``Database``; a transaction has the only write lock already."""
 

@@ -37,9 +37,9 @@ def date_text(days: int) -> str:
 
 
 def time_text(us: int) -> str:
-    """A time of day from microseconds; 86,400,000,000 is 24:00:00."""
-    seconds, fraction = divmod(us, 1_000_000)
-    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    """A time from microseconds; 86,400,000,000 is 24:00:00, and MySQL's go from -838:59:59 to 838:59:59 (F194)."""
+    seconds, fraction = divmod(abs(us), 1_000_000)
+    text = f"{'-' if us < 0 else ''}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     return f"{text}.{fraction:06}" if fraction else text
 
 

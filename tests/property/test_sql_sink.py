@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import psycopg
+import pymysql
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,6 +129,18 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[SqlConfig]:
         connection.execute("DROP SCHEMA g_property CASCADE")
 
 
+@pytest.fixture(scope="module", params=["mysql", "mariadb"])
+def mysql(request: pytest.FixtureRequest) -> Iterator[SqlConfig]:
+    kind = request.param
+    url = os.environ.get(f"CONNECT_TEST_{kind.upper()}") or str(getattr(request.getfixturevalue("stack"), kind).address)
+    server = urlsplit(url)
+    root = {"host": server.hostname, "port": server.port, "user": server.username, "password": server.password or ""}
+    with pymysql.connect(**root) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE k_property CHARACTER SET utf8mb4")
+        yield SqlConfig(url=server._replace(path="/k_property").geturl())
+        cursor.execute("DROP DATABASE k_property")
+
+
 @settings(max_examples=60, deadline=None)
 @given(HISTORIES)
 def test_F127_any_cut_of_a_history_gives_the_same_rows_on_sqlite(
@@ -142,3 +156,12 @@ def test_F127_any_cut_of_a_history_gives_the_same_rows_on_postgres(
     postgres: SqlConfig, history: list[list[tuple[Any, ...]]]
 ) -> None:
     check(postgres, history)
+
+
+@pytest.mark.stack
+@settings(max_examples=20, deadline=None)
+@given(HISTORIES)
+def test_F127_any_cut_of_a_history_gives_the_same_rows_on_mysql_and_mariadb(
+    mysql: SqlConfig, history: list[list[tuple[Any, ...]]]
+) -> None:
+    check(mysql, history)
