@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
 from connectors.sql import SqlConfig, SqlTarget
-from connectors.sql.config import target_table
+from connectors.sql.config import parse_url, target_table
 
 
 @pytest.mark.parametrize(
@@ -44,3 +46,42 @@ def test_F160_a_url_without_a_scheme_is_not_repeated() -> None:
 
 def test_F160_the_url_never_prints() -> None:
     assert "hunter2" not in repr(SqlConfig(url="postgresql://u:hunter2@h/d"))
+
+
+def test_a_mysql_url_names_its_database() -> None:
+    assert parse_url("mysql://u%40x:p%2Fw@db.example/shop") == ("db.example", 3306, "u@x", "p/w", "shop")
+    assert SqlConfig(url="mysql://u@h:3307", schema="shop").db_schema == "shop"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"url": "mysql://u@h"}, "ends with /database"),
+        ({"url": "mysql://h/d"}, "a URL mysql://user@host:port/database is needed"),
+        ({"url": "mysql://u@h:x/d"}, "a URL mysql://user@host:port/database is needed"),
+        ({"url": "mysql://u@h/d?ssl=1"}, "TLS has the key `tls:`"),
+        ({"url": "mariadb://u@h/d"}, "mysql://… \\(MariaDB too\\)"),
+        ({"url": "postgresql://u@h/d", "tls": {"mode": "required"}}, "sslmode"),
+        ({"url": "mysql://u@h/d", "tls": {"mode": "required", "ca": "ca.pem"}}, "verifies nothing"),
+        ({"url": "mysql://u@h/d", "tls": {"key": "key.pem"}}, "no use without `cert`"),
+        ({"url": "mysql://u@h/d", "tls": {"mode": "maybe"}}, "verify_identity"),
+    ],
+)
+def test_what_does_not_fit_a_mysql_target_is_refused_by_name(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        SqlConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("tls", "mode"),
+    [
+        ({}, "preferred"),
+        ({"ca": "ca.pem"}, "verify_identity"),
+        ({"cert": "me.pem"}, "required"),
+        ({"mode": "VERIFY-CA", "ca": "ca.pem"}, "verify_ca"),
+    ],
+)
+def test_F171_tls_means_what_mysql_says(tls: dict[str, Any], mode: str) -> None:
+    config = SqlConfig(url="mysql://u@h/d", tls=tls)
+    assert config.tls is not None
+    assert config.tls.wanted == mode

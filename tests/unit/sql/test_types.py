@@ -104,6 +104,7 @@ def test_NaN_inside_json_is_a_text_and_not_made_null() -> None:
         ("jsonb", "json", True),
         ("bigint[]", "integer[]", True),
         ("text", "integer[]", False),
+        ("interval", "time without time zone", True),
         ("timestamp(3) without time zone", "timestamp without time zone", False),
     ],
 )
