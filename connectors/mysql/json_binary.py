@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from base64 import standard_b64encode
+from base64 import encodebytes
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -135,7 +135,8 @@ def _opaque(data: bytes, at: int) -> str:
         return f"{decimal_decoder(value[0], value[1])(value[2:]):f}"
     if kind in _PACKED:
         return f'"{_PACKED[kind](_I64(value)[0])}"'
-    return encode_basestring(f"base64:type{kind}:{standard_b64encode(value).decode()}")
+    lines = encodebytes(value).rstrip()  # the server breaks them after 76 characters
+    return encode_basestring(f"base64:type{kind}:{lines.decode()}")
 
 
 def _date(packed: int) -> str:
