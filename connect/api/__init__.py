@@ -4,7 +4,7 @@ from connect.api.plugin import Capabilities, Plugin, later
 from connect.api.position import Position, Resume
 from connect.api.preflight import Finding, Severity
 from connect.api.sink import Failure, Sink, SinkContext, TopicPartition, WriteResult
-from connect.api.snapshots import Chunk, Key, Mark, Snapshots
+from connect.api.snapshots import Chunk, Key, Mark, NamesTransactions, Snapshots
 from connect.api.source import Lag, Source, SourceBatch, SourceContext
 from connect.api.tables import TableInfo, TableOptions, View
 from connect.api.transform import Transform
@@ -17,6 +17,7 @@ __all__ = [
     "Key",
     "Lag",
     "Mark",
+    "NamesTransactions",
     "Plugin",
     "Position",
     "Resume",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Sequence
@@ -106,4 +106,13 @@ class Snapshots(Protocol):
 
     def close(self) -> None:
         """Let go of the connection. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class NamesTransactions(Protocol):
+    """What a reader of table contents may add, for the operator who wonders what a snapshot waits for."""
+
+    def whose(self, transactions: Collection[Hashable]) -> str:
+        """Whom transactions belong to: process, role and age of the oldest; "" where they are over or nobody knows."""
         ...

@@ -21,6 +21,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from connect.api.snapshots import NamesTransactions
 from connect.errors import Retriable
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _KEYS_REMEMBERED: Final = 200_000  # invariant 7: beyond it a transaction counts
 _KEYS_ENOUGH: Final = 100_000  # beyond either the database is asked which transactions are still invisible
 _IDS_ENOUGH: Final = 20_000
 _DOUBT_SECONDS: Final = 0.1
+_AGAIN_SECONDS: Final = (0.04, 0.08, 0.16, 0.32, 0.64)  # before a chunk is read again; from then on the longest
+_LONGEST_AGAIN: Final = 1.0
 _QUIET_SECONDS: Final = 2.0  # the longest that a chunk should take while nobody writes to the captured tables
 _BUSY_SECONDS: Final = 0.5  # and while somebody does, whose changes wait for it
 
@@ -47,16 +50,20 @@ Touched = dict["TableId", "set[bytes] | None"]  # a transaction's keys by table;
 
 
 class Request(NamedTuple):
-    """What the reader thread is asked: the next chunk of a table, or these keys of it, or which ids are in doubt."""
+    """What the reader thread is asked: the next chunk of a table, or these keys of it, or which ids are in doubt.
+
+    ``waits_for``: the transactions for which the chunk has been read again for long, to be named to the operator.
+    """
 
     table: TableId | None
     after: Key | None = None
     keys: Sequence[Key] = ()
     max_rows: int = 0
+    waits_for: Collection[Hashable] = ()
 
 
 class Answer(NamedTuple):
-    """What it read: the chunk and the mark after it, or ids in doubt, or the error it met."""
+    """What it read: the chunk and the mark after it, or ids in doubt, or the error it met; whom it waits for."""
 
     request: Request
     chunk: Chunk | None
@@ -64,6 +71,7 @@ class Answer(NamedTuple):
     in_doubt: Collection[Hashable]
     seconds: float
     error: Exception | None
+    whom: str = ""
 
 
 class ChunkReader:
@@ -101,9 +109,16 @@ class ChunkReader:
             else:
                 chunk = self._snapshots.read_chunk(request.table, request.after, request.max_rows, _MAX_BYTES)
             mark = self._snapshots.mark()
+            seconds = time.monotonic() - started
+            whom = self._whose(request.waits_for)
         except Exception as error:  # noqa: BLE001 - the edge of this thread: the loop raises it
             return Answer(request, None, None, (), 0.0, error)
-        return Answer(request, chunk, mark, (), time.monotonic() - started, None)
+        return Answer(request, chunk, mark, (), seconds, None, whom)
+
+    def _whose(self, transactions: Collection[Hashable]) -> str:
+        if not transactions or not isinstance(self._snapshots, NamesTransactions):
+            return ""
+        return self._snapshots.whose(transactions)
 
     def close(self) -> None:
         """End the thread and the connection; waits for a chunk under way, which its query-time budget bounds."""
@@ -186,6 +201,7 @@ class Guest:
     _request: Request | None = None
     _answer: Answer | None = None
     _repeats: int = 0
+    _waits_for: Collection[Hashable] = ()
     _not_before: float = 0.0
     _rows: int = 5_000
     _sending: float = 0.0  # seconds that the last chunk took from here to Kafka
@@ -263,14 +279,15 @@ class Guest:
     def _next(self) -> Request | None:
         if len(self._delivered) > _IDS_ENOUGH or self._keys > _KEYS_ENOUGH:
             return Request(None)
+        waits_for = self._waits_for if self._repeats >= len(_AGAIN_SECONDS) else ()
         if self._lacking:
             table = next(iter(self._lacking))[0]
             wanted = {key: text for (owner, key), text in self._lacking.items() if owner == table}
             self._asked_keys = dict(itertools.islice(wanted.items(), self._keys_at_once))
-            return Request(table, keys=list(self._asked_keys.values()))
+            return Request(table, keys=list(self._asked_keys.values()), waits_for=waits_for)
         if self._queue:
             table = self._queue[0]
-            return Request(table, after=self.tables[table].after, max_rows=self._rows)
+            return Request(table, after=self.tables[table].after, max_rows=self._rows, waits_for=waits_for)
         return None
 
     def ready(self, position: Position) -> Ready | None:
@@ -299,16 +316,16 @@ class Guest:
 
     def _judge(self, table: TableId, answer: Answer, chunk: Chunk) -> Ready | None:
         self._keep({t: tables for t, tables in self._delivered.items() if not chunk.sees(t)})
-        drop, known = self._unseen(table)
+        drop, self._waits_for = self._unseen(table)
         reshaped = self._schema_since is not None and not _same_columns(self._schema_since, chunk.shape.schema)
         self._forget()
-        if not known or reshaped:  # rule (b), and rule N5
-            self._again(table)
+        if self._waits_for or reshaped:  # rule (b), and rule N5
+            self._again(table, answer.whom)
             return None
         if answer.request.keys:
             whole = self._read_again(table, drop)
             if not whole:
-                self._again(table)
+                self._again(table, "")
                 return None
             self._calm()
             self._keys_at_once = min(self._keys_at_once * 2, _MAX_KEYS)
@@ -322,26 +339,29 @@ class Guest:
         self._delivered = delivered
         self._keys = sum(len(keys or ()) for tables in delivered.values() if tables for keys in tables.values())
 
-    def _unseen(self, table: TableId) -> tuple[list[set[bytes]], bool]:
-        """Keys of the table that transactions still invisible touched, and whether they are all known."""
+    def _unseen(self, table: TableId) -> tuple[list[set[bytes]], list[Hashable]]:
+        """Keys of the table that transactions still invisible touched, and those of which the keys are not known."""
         drop: list[set[bytes]] = []
-        for tables in self._delivered.values():
+        unknown: list[Hashable] = []
+        for transaction, tables in self._delivered.items():
             keys = None if tables is None else tables.get(table, _NO_KEYS)
             if keys is None:
-                return [], False
-            if keys:
+                unknown.append(transaction)
+            elif keys:
                 drop.append(keys)
-        return drop, True
+        return drop, unknown
 
     def _calm(self) -> None:
         self._repeats = 0
         self.say("")
 
-    def _again(self, table: TableId) -> None:
+    def _again(self, table: TableId, whom: str) -> None:
+        pauses = _AGAIN_SECONDS[self._repeats :]
         self._repeats += 1
-        self._not_before = self.clock() + min(0.02 * 2**self._repeats, 1.0)
-        if self._repeats > 5:
-            self.say(f"snapshot of {table}: waiting for transactions that are committed but not yet visible")
+        self._not_before = self.clock() + (pauses[0] if pauses else _LONGEST_AGAIN)
+        if not pauses:
+            whom = whom or "transactions that are committed but not yet visible"
+            self.say(f"snapshot of {table} waits for {whom}")
 
     def _forget(self) -> None:
         self._request = self._answer = None
