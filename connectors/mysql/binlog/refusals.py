@@ -1,4 +1,4 @@
-"""What a server says when it ends a dump → the errors of Connect (F61-F65). All but a few have the number 1236."""
+"""What a server says when it ends a dump → the errors of Connect (F61-F65). Its words count, not its few numbers."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def dump_error(packet: bytes, connector: str) -> ConnectError:
     number = _NUMBER(packet, 1)[0]
     words = packet[9:] if packet[3:4] == b"#" else packet[3:]
     text = " ".join(words.decode(errors="replace").split())
-    if number != _READ_ERROR:
-        return translate(pymysql.OperationalError(number, text), where)
     for known, code in _BY_WORDS:
         if known in text.lower():
             return Failed(code, f"{where}: {text}", hint=_HINTS[code])
+    if number != _READ_ERROR:
+        return translate(pymysql.OperationalError(number, text), where)
     return Failed("log_unreadable", f"{where}: {text}", hint="The server cannot send its log; its error log says more.")

@@ -457,6 +457,13 @@ def test_F69_a_log_without_checksums_is_read(build):
     assert names(fed(build(), Log(checksum=False).insert(1, "a")).take()) == [("c", "a")]
 
 
+def test_F70_what_mariadb_tells_besides_is_passed_over(build):
+    log = Log().add(164, bytes(17)).add(163, bytes(4)).add(161, bytes(4)).mariadb(1).add(160, b"INSERT").rows("a").xid()
+    given = fed(build(MysqlPosition("1", at(4), GtidState.parse(""))), log).take()
+
+    assert names(given) == [("c", "a")]
+
+
 def test_F72_an_incident_fails(build):
     with pytest.raises(Failed, match="lost") as failed:
         fed(build(), Log().add(26, b"\x01\x00\x0alost events"))
