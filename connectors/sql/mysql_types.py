@@ -24,6 +24,7 @@ _SCALE: Final = 30
 _BITS: Final = 64
 _KEY_BYTES: Final = 3072  # of an index entry, InnoDB's DYNAMIC row format
 _FIXED_KEY_BYTES: Final = 40  # no column of a fixed size takes more in a key
+_FOUR_BYTES: Final = struct.Struct("<f")
 _LONG_TEXT: Final = "longtext"
 _LONG_BYTES: Final = "longblob"
 
@@ -85,6 +86,11 @@ def _float(value: float) -> float:
     return value
 
 
+def _float32(value: float) -> float:
+    """The number that four bytes hold: its shortest text, as in JSON, may lie beyond their largest."""
+    return float(_FOUR_BYTES.unpack(_FOUR_BYTES.pack(_float(value)))[0])
+
+
 def _float_text(value: float) -> str:
     return repr(value) if math.isfinite(value) else "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
 
@@ -119,7 +125,7 @@ _KINDS: Final[dict[Kind, ColumnType]] = {
     Kind.INT16: ColumnType("smallint", _same),
     Kind.INT32: ColumnType("int", _same),
     Kind.INT64: ColumnType("bigint", _same),
-    Kind.FLOAT32: ColumnType("float", _float, _float_text),
+    Kind.FLOAT32: ColumnType("float", _float32, _float_text),
     Kind.FLOAT64: ColumnType("double", _float, _float_text),
     Kind.STRING: ColumnType(_LONG_TEXT, _same),
     Kind.BYTES: ColumnType(_LONG_BYTES, _same),

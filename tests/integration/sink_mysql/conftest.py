@@ -65,6 +65,13 @@ class Target:
             cursor.execute(query)
             return list(cursor.fetchall())
 
+    def raw(self, query: str) -> list[tuple[bytes | None, ...]]:
+        """What stands there, as the server sent it."""
+        with connection(self.url, database=self.name, use_unicode=False, conv={}) as plain, plain.cursor() as cursor:
+            cursor.execute("SET time_zone = '+00:00', character_set_results = NULL")  # as the source does
+            cursor.execute(query)
+            return list(cursor.fetchall())
+
     def sink(self, name: str = "warehouse", table: str = "{table}", url: str = "") -> SqlSink:
         """A sink that is not open yet."""
         context = SinkContext(name, self.name, lambda _: SqlTarget(table=table))
