@@ -174,14 +174,14 @@ class MysqlSnapshots:
         """A connection to the server of the stream.
 
         Raises:
-            Retriable: ``other_server``: the address leads elsewhere now, where our marks would mean nothing.
+            Retriable: ``server_changed``: the address leads elsewhere now, where our marks would mean nothing.
         """
         connection = connect(self._config, self._connector)
         found = read_server(connection)
         if found.uuid != self._server.uuid:
             connection.close()
             message = f"{self._connector}: the snapshot reached the server {found.uuid}, and the stream "
-            raise Retriable(f"{message}{self._server.uuid}", code="other_server")
+            raise Retriable(f"{message}{self._server.uuid}", code="server_changed")
         connection.undecoded()
         return connection
 

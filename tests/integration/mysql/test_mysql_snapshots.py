@@ -434,7 +434,7 @@ def test_a_snapshot_that_reaches_another_server_is_tried_again(stack, mysql):
     snapshots._config = MysqlConfig(url=stack.mariadb.address)
     with pytest.raises(Retriable) as moved:
         snapshots.mark()
-    assert moved.value.code == "other_server"
+    assert moved.value.code == "server_changed"
 
 
 def test_a_link_that_breaks_is_made_again(world):
