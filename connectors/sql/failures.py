@@ -56,7 +56,7 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
     "target_schema": (
         "The sink's user has no schema to make tables in.",
         _NOTHING,
-        "Set schema: of the sink, or ALTER ROLE its user SET search_path (MySQL: end url: with /database).",
+        "Set schema: of the sink, or ALTER ROLE its user SET search_path.",
     ),
     "target_permission": (
         "The sink's user lacks a right in the target.",

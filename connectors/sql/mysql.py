@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pymysql
 
-from connect.errors import Failed, Retriable
+from connect.errors import ConnectError, Failed, Retriable
+from connectors.sql.config import parse_url
 from connectors.sql.database import BadRowsError, Column, ColumnType, Dialect, Table, quote, quoted
 from connectors.sql.mysql_errors import CHANGED_VALUES, translate
 from connectors.sql.mysql_link import IDLE_SECONDS, Server, connect
@@ -95,21 +96,21 @@ class MysqlDatabase:
 
         Raises:
             Retriable: The server is not there right now.
-            Failed: ``target_credentials``, ``target_database``, ``target_tls``, ``target_version``, ``target_schema``.
+            Failed: ``target_credentials``, ``target_database``, ``target_tls``, ``target_version``.
         """
         self._link, self.server = connect(config, application)
         self._cursor = self._link.cursor()
-        [(schema, packet, lower_case)] = self.rows("SELECT DATABASE(), @@max_allowed_packet, @@lower_case_table_names")
-        self.schema = str(config.db_schema or schema or "")
+        self._locked = False
+        self._depth = 0
+        self.schema = config.db_schema or parse_url(config.url.reveal()).database
+        try:
+            [(packet, lower_case)] = self.rows("SELECT @@max_allowed_packet, @@lower_case_table_names")
+        except ConnectError:
+            self.close()
+            raise
         self._packet = int(packet)
         self._flavour = _flavour(self.server)
         self.dialect = dialect(self._flavour, lower_case=bool(lower_case))
-        self._locked = False
-        self._depth = 0
-        if not self.schema:
-            self.close()
-            hint = "End url: with /database, or set schema: of the sink."
-            raise Failed("target_schema", "neither url: nor schema: of the sink names a database", hint=hint)
 
     def close(self) -> None:
         """See ``Database``."""

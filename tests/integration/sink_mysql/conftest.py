@@ -50,6 +50,7 @@ class Target:
         self.connection = connection(server)
         self.sql(f"CREATE DATABASE {self.name} CHARACTER SET utf8mb4")
         self.sql(f"USE {self.name}")
+        self.mariadb = "MariaDB" in self.rows("SELECT version()")[0][0]
         self.columns = COLUMNS
         self.offset = 0
         self._sinks: list[SqlSink] = []

@@ -305,6 +305,75 @@ def test_a_row_that_is_larger_than_a_packet_is_named_and_the_rest_goes_on(target
     assert target.rows("SELECT id, length(name) FROM orders ORDER BY 1") == [(1, 1), (3, packet // 2)]
 
 
+def test_a_table_of_somebody_else_may_have_columns_of_every_kind_besides(target: Target) -> None:
+    more = """e enum('x', 'y') DEFAULT 'x', s set('p', 'q'), j json, y year,
+        ts timestamp(3) DEFAULT CURRENT_TIMESTAMP(3), g int AS (id * 2) STORED, v varchar(20) AS (concat('v', id)) VIRTUAL, p point, b bit(3) DEFAULT b'101',
+        c char(5) CHARACTER SET latin1 NOT NULL DEFAULT 'c', d decimal(5,2) DEFAULT 1.5, u bigint unsigned, z blob"""
+    target.sql(f"CREATE TABLE orders (id bigint PRIMARY KEY, name longtext, {more})")
+    sink = target.open()
+    target.write(sink, target.put(1, "a"), target.put(2, "b"), target.put(3, "c"))
+    target.sql("UPDATE orders SET e = 'y', j = '{}' WHERE id = 2")
+    target.write(sink, target.delete(1), target.put(2, "B"), target.put(3, UNAVAILABLE), target.put(4, UNAVAILABLE))
+    assert target.rows("SELECT id, name, e, g, b FROM orders ORDER BY id") == [
+        (2, "B", "y", 4, b"\x05"),
+        (3, "c", "x", 6, b"\x05"),
+        (4, None, "x", 8, b"\x05"),
+    ]
+
+
+def test_a_topic_that_fills_a_generated_column_is_told_so(target: Target) -> None:
+    target.sql("CREATE TABLE orders (id bigint PRIMARY KEY, name longtext AS (concat('n', id)) STORED)")
+    with pytest.raises(Failed) as caught:
+        target.write(target.open(), target.put(1, "a"))
+    assert caught.value.code == "target_column"
+
+
+def test_a_server_that_wants_a_key_in_every_table_is_served(target: Target) -> None:
+    sink = target.open()
+    if sink._db.server.kind == "mysql":
+        sink._db.run("SET SESSION sql_require_primary_key = ON")
+    target.write(sink, target.put(1, "a"), target.put(2, "b"), target.delete(1))
+    assert target.rows() == [(2, "b")]
+
+
+def test_a_binlog_of_statements_is_refused_with_the_setting_that_mends_it(target: Target) -> None:
+    sink = target.open()
+    sink._db.run("SET SESSION binlog_format = 'STATEMENT'")
+    with pytest.raises(Failed) as caught:
+        target.write(sink, target.put(1, "a"))
+    assert caught.value.code == "target_refused"
+    assert "binlog_format = 'ROW'" in caught.value.hint
+
+
+def test_F170_the_server_gets_no_file_of_this_machine(target: Target) -> None:
+    sink = target.open()
+    with pytest.raises(Failed):
+        sink._db.run("LOAD DATA LOCAL INFILE '/etc/hostname' INTO TABLE connect_sinks")
+
+
+def test_F171_a_link_that_has_to_be_encrypted_is(target: Target) -> None:
+    [(offered,)] = target.rows("SELECT @@have_ssl = 'YES'") if target.mariadb else [(1,)]
+    config = SqlConfig(url=target.url, tls={"mode": "required"})
+    sink = PLUGIN.build(config, SinkContext("warehouse", target.name, lambda _: SqlTarget()))
+    try:
+        if not offered:
+            with pytest.raises(Failed, match="TLS"):
+                sink.open([target.partition])
+            return
+        sink.open([target.partition])
+        assert sink._db.rows("SHOW SESSION STATUS LIKE 'Ssl_cipher'")[0][1]
+    finally:
+        sink.close()
+
+
+def test_F171_a_certificate_of_another_authority_is_refused(target: Target) -> None:
+    config = SqlConfig(url=target.url, tls={"mode": "verify_ca"})  # by the system's authorities
+    sink = PLUGIN.build(config, SinkContext("warehouse", target.name, lambda _: SqlTarget()))
+    with pytest.raises(Failed) as caught:
+        sink.open([target.partition])
+    assert caught.value.code == "target_tls"
+
+
 def test_a_row_with_an_auto_increment_key_of_0_is_row_0(target: Target) -> None:
     target.sql("CREATE TABLE orders (id bigint AUTO_INCREMENT PRIMARY KEY, name longtext)")
     sink = target.open()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from connect.errors import Failed, Retriable
 from connect.schema.model import Kind, Type, decimal_type, variable_scale_decimal_type
 from connectors.sql.database import BadRowsError
+from connectors.sql.mysql import dialect
 from connectors.sql.mysql_errors import refused_connection, translate
 from connectors.sql.mysql_link import server_of
 from connectors.sql.mysql_text import literal, statements
@@ -110,6 +111,23 @@ def test_texts_of_a_key_share_what_an_index_takes(types: list[Type], sql: list[s
 
 def test_an_exponent_is_written_out() -> None:
     assert column_type(variable_scale_decimal_type(), MYSQL).write(Decimal("1E+3")) == "1000"
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "taken"),
+    [
+        ("Orders", True, False),
+        ("orders", True, True),
+        ("Name", False, True),
+        ("x" * 64, True, True),
+        ("x" * 65, False, False),
+        ("blank ", False, False),
+        ("\U0001f986", False, False),
+        ("ü", False, True),
+    ],
+)
+def test_F137_names_that_a_server_of_lower_case_tables_takes(name: str, *, table: bool, taken: bool) -> None:
+    assert (dialect(MYSQL, lower_case=True).name_fault(name, table) == "") is taken
 
 
 @pytest.mark.parametrize(
