@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from connect.record import ChangeEvent
 
 PATIENCE = 30.0
+_numbers = itertools.count()
 WITHOUT_GTIDS = {"gtid_mode": "OFF", "enforce_gtid_consistency": "OFF"}
 
 
@@ -59,6 +60,7 @@ class Reader:
             return []
         self.batches.append(batch)
         self.events += batch.events
+        assert isinstance(batch.resume_after, MysqlPosition)
         self.position = batch.resume_after
         for name, note in batch.notes.items():
             self.notes[name] = note
@@ -194,7 +196,7 @@ def new_shop(stack: Any, tmp_path: Path) -> Iterator[Callable[..., Shop]]:
     with contextlib.ExitStack() as made:
 
         def make(kind: str, name: str, **options: Any) -> Shop:
-            server = getattr(stack, f"new_{kind}")(f"b_{name}", **options)
+            server = getattr(stack, f"new_{kind}")(f"b_{next(_numbers)}_{name}", **options)
             made.callback(server.stop)
             shop = Shop(server, tmp_path)
             made.callback(shop.close_readers)
