@@ -307,6 +307,13 @@ FAILURES: Final[dict[str, Explanation]] = {
         "What was in the old one is gone from Kafka.",
         "For a source, start under another name, which takes a new snapshot; for a sink: connect rebuild SINK.",
     ),
+    "changes_missed": Explanation(
+        "A captured table was out of the log for a while, since somebody took it out of the publication, and it cannot "
+        "be read again by itself: it has no key, or the file says snapshot: {mode: never}.",
+        "Its changes of that while are in no log; what the table holds now is what is left of them.",
+        "Leave the table out of the file, start the worker, and name it again: it begins anew. A table without a key "
+        "is then read whole, so its topic has those rows twice.",
+    ),
     "topic_not_ours": Explanation(
         "A topic that a source should begin to write to holds records of somebody else, or of a renamed source.",
         _NOT_STARTED,

@@ -75,6 +75,9 @@ class Source(Protocol):
     """A log reader. One thread calls all methods; the order is open, (read | acknowledge)*, close.
 
     A source that is not open, or not any more, cannot be read: ``Retriable`` at once.
+
+    It may have, once it is open: ``skipped``, the rows that it dropped since they were delivered before (rule S11); and
+    ``rejoined``, the tables captured before of which the log lacks changes. Their next snapshot run begins.
     """
 
     position: type[Position]  # the class that reads this source's stored positions

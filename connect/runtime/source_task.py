@@ -40,6 +40,7 @@ from connect.runtime.truncate import Truncation, key_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from connect.api.position import Position
     from connect.api.snapshots import Chunk, Snapshots
@@ -325,13 +326,15 @@ class SourceTask:
         snapshots = self._snapshots = source.snapshots()
         keyless = [table for table, (info, choice) in tables.items() if not (choice.key or info.schema.key)]
         self._keyless = KeylessFilter(snapshots, self._notes, keyless)
+        rejoined: AbstractSet[TableId] = getattr(source, "rejoined", frozenset())
         progress = {}
         for table, (_, choice) in tables.items():
             report = self._reports[table]
             if table in keyless or choice.snapshot == "never":
+                if table in rejoined and (choice.snapshot == "never" or snapshot_note(table) in self._notes):
+                    raise _missed(table, self._job.name)
                 continue
-            note = self._notes.get(snapshot_note(table))
-            progress[table] = TableProgress.from_note(note) if note else TableProgress(since=self._ends(table))
+            progress[table] = self._progress(table, again=table in rejoined)
             report.rows = self._rates[table].rows = progress[table].rows
             if not progress[table].done:
                 report.phase, report.total = "snapshot", snapshots.estimate(table)[0]
@@ -348,6 +351,21 @@ class SourceTask:
         for name, note in self._notes.items():
             if name.startswith("lacking:") and (owner := named.get(note["table"])) is not None:
                 self._guest.lacks(owner, bytes.fromhex(note["record_key"]), tuple(note["key"]))
+
+    def _progress(self, table: TableId, *, again: bool) -> TableProgress:
+        """How far a table's snapshot is; ``again``: the log lacks changes of it, so the next run begins (rule N8).
+
+        The new run is noted no later than the source notes that it captures the table again.
+        """
+        note = self._notes.get(snapshot_note(table))
+        if note is None:
+            return TableProgress(since=self._ends(table))
+        progress = TableProgress.from_note(note)
+        if again:
+            _LOG.warning("%s: the log lacks changes of %s, which is read again", self._job.name, table)
+            progress = TableProgress(run=progress.run + 1, since=self._ends(table))
+            self._pending[snapshot_note(table)] = progress.to_note()
+        return progress
 
     def _ends_of(self, topic: Topic) -> list[int]:
         return self._topics.ends(topic.name, topic.partitions)
@@ -586,6 +604,16 @@ def _not_ours(topic: str, source: str) -> Failed:
         f"topic {topic} holds records that {source} did not write",
         hint="Give the source another topic_prefix, or the table a route transform. If they are to be taken over: "
         f"`adopt: true` under {source}, and nobody else writes there any more.",
+    )
+
+
+def _missed(table: TableId, source: str) -> Failed:
+    """Read again, it would repeat rows; gone on with, it would be incomplete without a word (invariant 6)."""
+    return Failed(
+        "changes_missed",
+        f"{source}: the log lacks changes of {table}, which was out of the publication for a while",
+        hint=f"Leave {table} out of the file, start, and name it again: it begins anew. A table without a key is then "
+        "read whole, so its topic has those rows twice.",
     )
 
 
