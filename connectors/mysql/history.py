@@ -188,7 +188,7 @@ class History:
         found = None
         if map_table(body) in self._captured:
             try:
-                found = self._log_table(parse_table_map(body))
+                found = self._log_table(parse_table_map(body, mariadb=self._catalog.mariadb))
             except Failed as error:
                 raise Failed(error.code, f"{error.message}, at {where}", hint=error.hint) from None
         self._maps[key] = found

@@ -31,7 +31,7 @@ _CONTAINERS: Final = range(4)
 _LITERALS: Final = ("null", "true", "false")
 _INLINE_SMALL: Final = frozenset((4, 5, 6))
 _INLINE_LARGE: Final = frozenset((4, 5, 6, 7, 8))
-_MAX_POINT: Final = 15  # a decimal point further away than this many digits makes an exponent
+_MAX_POINT: Final = 15  # a decimal point further away than this, and behind all digits, makes an exponent
 
 # A document's parts: text ready to print for scalars, dict and list for the rest.
 Node = Any
@@ -171,7 +171,7 @@ def double_text(value: float) -> str:
     """A double as MySQL prints it in JSON: the fewest digits that read back the same."""
     sign, digits, exponent = _shortest(value)
     point = len(digits) + exponent  # digits before the point
-    if 1 - _MAX_POINT <= point <= _MAX_POINT:
+    if 1 - _MAX_POINT <= point <= max(_MAX_POINT, len(digits) - 1):
         if point <= 0:
             return f"{sign}0.{'0' * -point}{digits}"
         whole = digits.ljust(point, "0")

@@ -62,7 +62,9 @@ _NO_META: Final = frozenset((1, 2, 3, 7, 8, 9, 10, 11, 12, 13, 14))
 _ONE_BYTE: Final = frozenset((4, 5, 17, 18, 19, 140, 242, 245, 252, 255))
 _TWO_BYTES: Final = frozenset((15, 16, 141, 246, 247, 248, 253, 254))
 _NUMERIC: Final = frozenset((1, 2, 3, 4, 5, 8, 9, 13, 246))  # have a bit of signedness; YEAR too
-_CHARACTER: Final = frozenset((15, 140, 141, 252, 253, 254))  # have a collation; ENUM and SET have their own list
+# These have a collation, though not all of them characters; ENUM and SET have a list of their own.
+_COLLATED: Final = frozenset((15, 242, 252, 253, 254))
+_COLLATED_MARIADB: Final = frozenset((15, 140, 141, 252, 253, 254, 255))
 _LABELLED: Final = frozenset((Code.ENUM, Code.SET))
 
 
@@ -145,8 +147,12 @@ def lenenc(data: bytes, at: int) -> tuple[int, int]:
     return int.from_bytes(data[at + 1 : at + 1 + size], "little"), at + 1 + size
 
 
-def parse_table_map(body: bytes) -> TableMap:
+def parse_table_map(body: bytes, *, mariadb: bool = False) -> TableMap:
     """A TABLE_MAP event, without the event's header and checksum.
+
+    Args:
+        body: The event.
+        mariadb: Whether MariaDB wrote it: it lists collations of other columns than MySQL.
 
     Raises:
         Failed: ``unknown_column_type``, ``bad_table_map`` (rule S13).
@@ -160,7 +166,8 @@ def parse_table_map(body: bytes) -> TableMap:
         at += size
         for i, column in enumerate(columns):
             columns[i] = replace(column, nullable=bool(body[at + i // 8] >> i % 8 & 1))
-        return _with_metadata(table, columns, _entries(body, at + (count + 7) // 8))
+        metadata = _Metadata(columns, _COLLATED_MARIADB if mariadb else _COLLATED)
+        return _with_metadata(table, metadata, _entries(body, at + (count + 7) // 8))
     except (IndexError, KeyError, ValueError, struct.error) as error:
         raise Failed(
             "bad_table_map",
@@ -213,6 +220,7 @@ class _Metadata:
     """A map's optional metadata while it is gathered; columns are replaced in place."""
 
     columns: list[LogColumn]
+    collated: frozenset[int]
     primary_key: tuple[int, ...] | None = None
     labels: dict[int, list[list[bytes]]] = field(default_factory=dict)
 
@@ -257,8 +265,8 @@ class _Metadata:
 
 _READ: Final[dict[int, Callable[[_Metadata, bytes], object]]] = {
     1: _Metadata.signs,
-    2: lambda m, data: m.collations(m.default_collation(data, _CHARACTER), _CHARACTER),
-    3: lambda m, data: m.collations(list(_integers(data)), _CHARACTER),
+    2: lambda m, data: m.collations(m.default_collation(data, m.collated), m.collated),
+    3: lambda m, data: m.collations(list(_integers(data)), m.collated),
     4: _Metadata.names,
     5: lambda m, data: m.label_sets(Code.SET, data),
     6: lambda m, data: m.label_sets(Code.ENUM, data),
@@ -272,8 +280,8 @@ _READ: Final[dict[int, Callable[[_Metadata, bytes], object]]] = {
 }
 
 
-def _with_metadata(table: TableId, columns: list[LogColumn], entries: Iterator[tuple[int, bytes]]) -> TableMap:
-    metadata = _Metadata(columns)
+def _with_metadata(table: TableId, metadata: _Metadata, entries: Iterator[tuple[int, bytes]]) -> TableMap:
+    columns = metadata.columns
     for kind, data in entries:
         read = _READ.get(kind)
         if read is not None:  # what is optional and new says nothing about the bytes of rows
