@@ -10,7 +10,7 @@ help:            ## list the targets
 
 venv: $(BIN)/connect  ## .venv with the command and everything the targets need
 
-$(BIN)/connect: pyproject.toml
+$(BIN)/connect: pyproject.toml setup.py $(shell find connect connectors -name '*_c.p*')
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $(BIN)/connect

@@ -71,14 +71,25 @@ class RowShape:
         """
         from connect.schema.model import TableSchema  # noqa: PLC0415 - the model stands above this module for typing only
 
-        base_split, picks = self.split, [column.source for column in columns]
-
-        def split(data: Any) -> Sequence[Any]:
-            cells = base_split(data)
-            return [cells[i] for i in picks]
-
+        split = Picked(self.split, len(self.schema.columns), tuple(column.source for column in columns))
         decode = tuple(column.decode or self.decode[column.source] for column in columns)
         return RowShape(TableSchema(self.schema.table, tuple(c.field for c in columns), key), split, decode)
+
+
+class Picked:
+    """The ``split`` of a derived shape: some cells of another one's ``width`` cells, in another order."""
+
+    __slots__ = ("base", "picks", "width")
+
+    def __init__(self, base: Callable[[Any], Sequence[Any]], width: int, picks: tuple[int, ...]) -> None:
+        self.base = base
+        self.width = width
+        self.picks = picks
+
+    def __call__(self, data: Any) -> Sequence[Any]:
+        """``RowShape.split``."""
+        cells = self.base(data)
+        return [cells[i] for i in self.picks]
 
 
 def text(cell: bytes) -> str:

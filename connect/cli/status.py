@@ -121,6 +121,10 @@ def show(documents: Sequence[dict[str, Any]]) -> None:
     for document in documents:
         running = figures.span(document["uptime_seconds"])
         console.print(Text(f"{escape(document['group'])}  pid {document['pid']}, running for {running}"))
+        if (codecs := document.get("codecs", "compiled")) != "compiled":
+            console.print(
+                Text(f"codecs in Python, many times slower than compiled ones: {escape(codecs)}"), soft_wrap=True
+            )
         console.print(_table(document["connectors"]))
         for line in _words(document["connectors"]):
             console.print(Text(line), soft_wrap=True)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connect import __version__
+from connect.compiled import WHY_NOT_COMPILED
 from connect.rest import metrics
 from connect.runtime.states import UNHEALTHY, ConnectorStatus
 
@@ -65,6 +66,7 @@ def status_document(worker: WorkerView) -> dict[str, Any]:
         "pid": os.getpid(),
         "uptime_seconds": round(time.monotonic() - worker.started_at, 1),
         "healthy": _healthy(statuses),
+        "codecs": WHY_NOT_COMPILED or "compiled",
         "connectors": {status.connector.name: status.to_json() for status in statuses},
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from connect.api.preflight import Finding, Severity
 from connect.api.sink import SinkContext
+from connect.compiled import COMPILED, WHY_NOT_COMPILED
 from connect.config.tables import resolve_tables
 from connect.errors import ConfigError, ConnectError
 from connect.kafka import brokers
@@ -35,6 +36,7 @@ class Checked:
 
 def examine(config: Config) -> Iterator[Checked]:
     """Every finding, as it is found; a server that is not there is a finding as well, and the others are asked."""
+    yield Checked("connect", _codecs())
     for finding in brokers.findings(config.kafka.settings()):
         yield Checked("kafka", finding)
     for finding in _registry(config):
@@ -45,6 +47,14 @@ def examine(config: Config) -> Iterator[Checked]:
     for sink in config.sinks.values():
         for finding in sink.plugin.preflight(sink.options, _sink_context(config, sink)):
             yield Checked(sink.name, finding)
+
+
+def _codecs() -> Finding:
+    if COMPILED:
+        return Finding("codecs", Severity.OK, "rows are decoded and encoded by compiled code")
+    message = f"rows are decoded and encoded by Python, many times slower than by compiled code: {WHY_NOT_COMPILED}"
+    remedy = "Install a wheel that was built for this Python, or a C compiler, and install connect-cdc again."
+    return Finding("codecs", Severity.WARNING, message, remedy)
 
 
 def _registry(config: Config) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import hashlib
 import struct
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from connect.compiled import COMPILED
 from connect.errors import Failed, Retriable
 from connect.record import UNAVAILABLE, Op
 from connect.schema.avro_codec import branches, cell_writer, constant, field_writer, integer, string
@@ -23,6 +24,9 @@ from connect.schema.envelope import (
 )
 from connect.schema.model import Field
 from connect.schema.refusals import BAD_VALUE, NULL_IN_REQUIRED, key_missing, no_key, unrepresentable
+
+if COMPILED:
+    from connect.schema.avro_c import compiled_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,8 +104,8 @@ class AvroFormat:
         key_id = self._id(key_subject(topic, schema)) if schema.key else None
         value_id = self._id(value_subject(topic, schema, source, value))
         if value == "row":
-            return FlatEncoder(shape, key_id, value_id)
-        return EnvelopeEncoder(shape, source, key_id, value_id)
+            return compiled(FlatEncoder(shape, key_id, value_id), shape, source)
+        return compiled(EnvelopeEncoder(shape, source, key_id, value_id), shape, source)
 
     def notes(self) -> Mapping[str, dict[str, object]]:
         """Ids learnt since the last call, by note name."""
@@ -235,11 +239,21 @@ class _AvroEncoder:
         self._table = shape.schema.table
         self.key_schema_id = key_id
 
+    @property
+    def prefixes(self) -> tuple[bytes | None, bytes]:
+        """The bytes before each key and each value."""
+        return None if self.key_schema_id is None else MAGIC.pack(0, self.key_schema_id), self._prefix
+
     def key(self, row: Row) -> bytes:
         """The key's bytes; see ``formats.Encoder``."""
         if self._keys is None:
             raise no_key(self._table)
         return self._keys.write(row)
+
+
+def compiled(twin: EnvelopeEncoder | FlatEncoder, shape: RowShape, source: SourceBlock) -> Encoder:
+    """The compiled encoder where there is one for rows of this shape, else the twin itself."""
+    return compiled_encoder(twin, shape, source, envelope=isinstance(twin, EnvelopeEncoder)) if COMPILED else twin
 
 
 _OPS: Final = {op: b"\x00\x02" + op.encode() for op in Op}  # no transaction block, then the op

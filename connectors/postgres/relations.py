@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from connect.errors import Failed
 from connect.record import Row, RowShape
 from connect.schema.model import Field, TableId, TableSchema
-from connectors.postgres.pgoutput import Relation, TypeMessage, split_tuple
+from connectors.postgres.rows import LOG_ROW
 from connectors.postgres.types import TypeCatalog, TypeOptions, codec, constant_default
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from connect.api.tables import TableOptions
     from connectors.postgres.catalog import CatalogTable
+    from connectors.postgres.pgoutput import Relation, TypeMessage
 
 
 class ShapeColumn(NamedTuple):
@@ -191,7 +192,7 @@ class Relations:
         types = self._catalog.types
         columns = [ShapeColumn(c.name, c.type_oid, c.typmod) for c in relation.columns]
         key = relation_key(relation, known, table, self._captured[table].key)
-        shape = build_shape(table, columns, key, known, types, self._options, split_tuple)
+        shape = build_shape(table, columns, key, known, types, self._options, LOG_ROW)
         toastable = any(codec(c.type_oid, c.typmod, types, self._options).toastable for c in columns)
         return Tracked(relation, shape, flags, toastable, _enums(columns, types))
 

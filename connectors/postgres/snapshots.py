@@ -16,10 +16,10 @@ from connectors.postgres.chunk_sql import Reading, chunk_order, chunk_query, key
 from connectors.postgres.connection import connect, role_name
 from connectors.postgres.errors import translate
 from connectors.postgres.keyless import KeylessRows, copy_lines
-from connectors.postgres.pgoutput import tuple_of_copy_text
 from connectors.postgres.position import PostgresPosition, parse_lsn
 from connectors.postgres.publication import published_tables
 from connectors.postgres.relations import ShapeColumn, build_shape, catalog_key, quoted
+from connectors.postgres.rows import COPY_ROW
 from connectors.postgres.server import pause, whose, writers
 from connectors.postgres.server import row as one_row
 from connectors.postgres.visibility import DatabaseSnapshot
@@ -271,7 +271,7 @@ class PostgresSnapshots:
                 raise Failed("source_error", "types were not read before a shape")
             key = catalog_key(table, [c.name for c in columns], self._tables[table.table].key)
             named = [ShapeColumn(c.name, c.type_oid, c.typmod) for c in columns]
-            shape = build_shape(table.table, named, key, table, self._types, self._config.types, tuple_of_copy_text)
+            shape = build_shape(table.table, named, key, table, self._types, self._config.types, COPY_ROW)
             self._shapes[identity] = shape
         return shape
 

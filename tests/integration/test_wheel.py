@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,9 @@ def wheels(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheels")
     for name, source in (("connect", ROOT), ("toy", TOY)):
         copy = tmp_path_factory.mktemp(name) / "source"  # a build leaves files beside what it builds
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".venv", ".git", "build", "*.egg-info", ".*_cache"))
+        shutil.copytree(
+            source, copy, ignore=shutil.ignore_patterns(".venv", ".git", "build", "*.egg-info", ".*_cache", "*.so")
+        )
         build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, copy]
         subprocess.run(build, check=True, env=without_compiler())
     return sorted(folder.glob("*.whl"))
@@ -56,6 +59,18 @@ def installed(request, wheels, tmp_path_factory):
     install = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--only-binary", ":all:", *wheels]
     subprocess.run(install, check=True, env=without_compiler())
     return venv / "bin"
+
+
+@pytest.fixture(scope="module")
+def compiled_wheel(tmp_path_factory):
+    """The project's wheel as it is built where a C compiler is."""
+    folder, copy = tmp_path_factory.mktemp("compiled"), tmp_path_factory.mktemp("source") / "source"
+    shutil.copytree(
+        ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".git", "build", "*.egg-info", ".*_cache", "*.so")
+    )
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, copy]
+    subprocess.run(build, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+    return next(folder.glob("*.whl"))
 
 
 def run(bin_folder, folder, *words):
@@ -92,3 +107,21 @@ def test_the_base_install_names_what_the_demonstration_lacks(installed, tmp_path
     assert answer.returncode != 0
     assert "connect-cdc[local]" in answer.stdout + answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+WHY = "from connect.compiled import WHY_NOT_COMPILED; print(WHY_NOT_COMPILED or 'compiled')"
+
+
+def test_without_a_compiler_the_codecs_are_python_and_say_so(installed, tmp_path):
+    assert "no C compiler" in run(installed, tmp_path, "python", "-c", WHY).stdout
+
+
+def test_with_a_compiler_every_compiled_codec_is_in_the_wheel_and_runs(compiled_wheel, tmp_path):
+    with zipfile.ZipFile(compiled_wheel) as wheel:
+        wheel.extractall(tmp_path)
+    built = {path.name.partition(".")[0] for path in tmp_path.rglob("*.so")}
+    assert built == {path.stem for top in ("connect", "connectors") for path in (ROOT / top).rglob("*_c.pyx")}
+    command = [sys.executable, "-c", WHY]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    answer = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "compiled"

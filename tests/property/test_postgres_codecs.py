@@ -16,9 +16,13 @@ from hypothesis import strategies as st
 from connect.errors import Failed
 from connect.record import UNAVAILABLE
 from connectors.postgres import pgoutput
+from connectors.postgres.rows import COPY_ROW, LOG_ROW
 from connectors.postgres.spool import TransactionSpool
 from connectors.postgres.types import TypeCatalog, TypeOptions, codec
 
+# The Python twin and, where it is built, the compiled one.
+tuple_splits = pytest.mark.parametrize("split_tuple", dict.fromkeys([pgoutput.split_tuple, LOG_ROW]))
+line_splits = pytest.mark.parametrize("split_line", dict.fromkeys([pgoutput.tuple_of_copy_text, COPY_ROW]))
 unhurried = settings(deadline=None)  # a busy machine is no failure
 CATALOG = TypeCatalog()
 LINES = (Path(__file__).parents[1] / "data" / "postgres_vectors.tsv").read_text(encoding="utf-8").splitlines()
@@ -62,10 +66,11 @@ messages = st.one_of(
 )
 
 
+@tuple_splits
 @unhurried
-@given(cells)
-def test_split_tuple_gives_back_the_cells_that_were_packed(row):
-    assert pgoutput.split_tuple(tuple_data(row)) == row
+@given(row=cells)
+def test_split_tuple_gives_back_the_cells_that_were_packed(split_tuple, row):
+    assert split_tuple(tuple_data(row)) == row
 
 
 @unhurried
@@ -99,29 +104,31 @@ def parse_or_fail(data, *, streaming):
         message = pgoutput.parse(data, streaming=streaming)
         for row in (getattr(message, "old", None), getattr(message, "new", None)):
             if row is not None:
-                pgoutput.split_tuple(row)
+                LOG_ROW(row)
 
 
+@tuple_splits
 @unhurried
-@given(st.integers(0, 60), cells)
-def test_a_row_that_ends_early_is_refused(cut, row):
+@given(cut=st.integers(0, 60), row=cells)
+def test_a_row_that_ends_early_is_refused(split_tuple, cut, row):
     data = tuple_data(row)
     short = data[: -1 - cut % len(data)]
     with pytest.raises(Failed):
-        pgoutput.split_tuple(short)
+        split_tuple(short)
 
 
 COPY_ESCAPES = {8: b"\\b", 12: b"\\f", 10: b"\\n", 13: b"\\r", 9: b"\\t", 11: b"\\v", 92: b"\\\\"}
 
 
+@line_splits
 @unhurried
-@given(st.lists(st.none() | st.binary(max_size=20), min_size=1, max_size=8))
-def test_a_copy_line_gives_back_the_cells_that_were_written(row):
+@given(row=st.lists(st.none() | st.binary(max_size=20), min_size=1, max_size=8))
+def test_a_copy_line_gives_back_the_cells_that_were_written(split_line, row):
     line = b"\t".join(
         b"\\N" if cell is None else b"".join(COPY_ESCAPES.get(byte, bytes([byte])) for byte in cell) for cell in row
     )
 
-    assert pgoutput.tuple_of_copy_text(line + b"\n") == row
+    assert split_line(line + b"\n") == row
 
 
 # --- types ------------------------------------------------------------------------------------------------------------

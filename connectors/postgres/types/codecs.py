@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from connect.record import text
 from connect.schema.model import Kind, Type
 from connectors.postgres.types import arrays, binary, numeric, structured, temporal
+from connectors.postgres.types.compiled import compiled_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,7 @@ def codec(type_oid: int, typmod: int, catalog: TypeCatalog, options: TypeOptions
         column_type, decode = _array(info, typmod, catalog, options)
     else:
         column_type, decode = _scalar(info, typmod, options)
+        decode = compiled_decoder(info.oid, typmod, column_type, decode)
     nullable = options.unrepresentable == "null" and bool(info.element_oid or info.oid in _SELECTIVE)
     return ColumnCodec(column_type, decode, info.toastable, info.oid, typmod, nullable)
 

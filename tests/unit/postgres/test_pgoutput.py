@@ -8,6 +8,11 @@ import pytest
 from connect.errors import Failed
 from connect.record import UNAVAILABLE
 from connectors.postgres import pgoutput
+from connectors.postgres.rows import COPY_ROW, LOG_ROW
+
+# The Python twin and, where it is built, the compiled one.
+tuple_splits = pytest.mark.parametrize("split_tuple", dict.fromkeys([pgoutput.split_tuple, LOG_ROW]))
+line_splits = pytest.mark.parametrize("split_line", dict.fromkeys([pgoutput.tuple_of_copy_text, COPY_ROW]))
 
 # One transaction of Postgres 18: insert into g(id, a) values (1, 4), with a stored generated column (types.md A8).
 BEGIN = bytes.fromhex("420000000001e66dd8000303c44364c2d700000321")
@@ -156,18 +161,22 @@ def test_bytes_that_are_no_message_stop_the_connector(data):
     assert failure.value.code == "protocol"
 
 
-def test_F22_unchanged_toast_is_not_null():
-    assert pgoutput.split_tuple(row(b"1", b"u", b"n", b"")) == [b"1", UNAVAILABLE, None, b""]
+@tuple_splits
+def test_F22_unchanged_toast_is_not_null(split_tuple):
+    assert split_tuple(row(b"1", b"u", b"n", b"")) == [b"1", UNAVAILABLE, None, b""]
 
 
-def test_a_binary_column_is_its_bytes():
-    assert pgoutput.split_tuple(b"\0\1b" + u32(2) + b"\0\1") == [b"\0\1"]
+@tuple_splits
+def test_a_binary_column_is_its_bytes(split_tuple):
+    assert split_tuple(b"\0\1b" + u32(2) + b"\0\1") == [b"\0\1"]
 
 
-def test_a_table_without_columns_has_no_cells():
-    assert pgoutput.split_tuple(b"\0\0") == []
+@tuple_splits
+def test_a_table_without_columns_has_no_cells(split_tuple):
+    assert split_tuple(b"\0\0") == []
 
 
+@tuple_splits
 @pytest.mark.parametrize(
     "data",
     [
@@ -185,13 +194,14 @@ def test_a_table_without_columns_has_no_cells():
         b"\0\1t" + u32(0xFFFFFFFF),
     ],
 )
-def test_bytes_that_are_no_row_stop_the_connector(data):
+def test_bytes_that_are_no_row_stop_the_connector(data, split_tuple):
     with pytest.raises(Failed) as failure:
-        pgoutput.split_tuple(data)
+        split_tuple(data)
 
     assert failure.value.code == "protocol"
 
 
+@line_splits
 @pytest.mark.parametrize("newline", [b"", b"\n"])
 @pytest.mark.parametrize(
     ("line", "cells"),
@@ -204,5 +214,5 @@ def test_bytes_that_are_no_row_stop_the_connector(data):
         (rb"\\\\n", [rb"\\n"]),
     ],
 )
-def test_a_line_of_copy_becomes_cells(line, cells, newline):
-    assert pgoutput.tuple_of_copy_text(line + newline) == cells
+def test_a_line_of_copy_becomes_cells(line, cells, newline, split_line):
+    assert split_line(line + newline) == cells
