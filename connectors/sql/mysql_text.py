@@ -23,7 +23,7 @@ def _bytes(value: bytes) -> bytes:
 
 
 def _float(value: float) -> bytes:
-    text = repr(value)  # without an exponent it would be a decimal, which has no negative zero
+    text = repr(value)  # without an exponent it would be a decimal, which has no negative zero; MariaDB 10.11 has none
     return (text if "e" in text else text + "e0").encode()
 
 
