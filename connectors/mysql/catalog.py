@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pymysql
 
 from connect.schema.model import TableId
+from connectors.mysql.charsets import BINARY
 from connectors.mysql.columns import Column, TableDefinition
 from connectors.mysql.connection import server_kind
 from connectors.mysql.position import LogPosition
@@ -174,7 +175,7 @@ def _column(row: Row, *, mariadb: bool, json: Collection[tuple[str, str, str]]) 
         length=_length(data_type, column_type, characters, precision),
         scale=scale if data_type in {"decimal", "float", "double"} else None,
         fraction=fraction or 0,
-        charset=charset_name(charset) if charset else None,
+        charset=charset_name(charset) if charset else BINARY if labelled else None,
         members=tuple(unescaped(label) for label in _MEMBER.findall(column_type)) if labelled else (),
         nullable=nullable == "YES",
         default=_mariadb_default(default) if mariadb else _mysql_default(default, extra),

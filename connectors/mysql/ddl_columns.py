@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.mysql.charsets import max_bytes
 from connectors.mysql.columns import Column
 from connectors.mysql.sql_tokens import Kind, Token
 from connectors.mysql.types import BLOB_TYPES, GEOMETRY_TYPES, TEXT_TYPES
@@ -343,5 +344,18 @@ def sized(column: Column, bytes_of_character: int) -> Column:
     if column.data_type not in {"text", "blob"} or column.length is None:
         return column
     size = column.length * (bytes_of_character if column.data_type == "text" else 1)
-    word = next((word for most, word in _BYTES_OF if size <= most), "long")
-    return replace(column, data_type=word + column.data_type, length=None)
+    return replace(column, data_type=_smallest(size, column.data_type), length=None)
+
+
+def converted(column: Column, charset: str) -> Column:
+    """The column in another character set, a TEXT as a type that holds as many characters as before."""
+    wider = replace(column, charset=charset)
+    holds = next((most for most, word in _BYTES_OF if column.data_type == f"{word}text"), None)
+    if holds is None:
+        return wider
+    characters = holds // (max_bytes(column.charset or charset) or 1)
+    return replace(wider, data_type=_smallest(characters * (max_bytes(charset) or 1), "text"))
+
+
+def _smallest(size: int, kind: str) -> str:
+    return next((word for most, word in _BYTES_OF if size <= most), "long") + kind

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from connectors.mysql.charsets import BINARY, max_bytes
 from connectors.mysql.columns import Column, TableDefinition
-from connectors.mysql.ddl_columns import ColumnClause, NotUnderstoodError, bytes_type, sized
+from connectors.mysql.ddl_columns import ColumnClause, NotUnderstoodError, bytes_type, converted, sized
 from connectors.mysql.types import TEXT_TYPES
 
 if TYPE_CHECKING:
@@ -99,14 +99,11 @@ class Draft:
             self._columns[at] = replace(self._columns[at], invisible=invisible)
 
     def convert(self, charset: str) -> None:
-        """CONVERT TO CHARACTER SET."""
+        """CONVERT TO CHARACTER SET: a TEXT goes on holding as many characters."""
         self.charset = charset
-        self._columns = [
-            self._finished(replace(column, charset=charset))
-            if column.charset and column.data_type != "json"
-            else column
-            for column in self._columns
-        ]
+        for i, column in enumerate(self._columns):
+            if column.charset and column.data_type != "json":
+                self._columns[i] = self._finished(converted(column, charset))
 
     def _place(self, column: Column, place: str, otherwise: int) -> None:
         at = 0 if place == "FIRST" else self._index(place[1:]) + 1 if place else otherwise
