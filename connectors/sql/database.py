@@ -26,7 +26,7 @@ class ColumnType(NamedTuple):
     Attributes:
         sql: The type in DDL, as the database prints it back.
         write: A decoded value, never None → what ``Database.load`` takes; ``UnstorableError`` where nothing does.
-        text: The same for a column that its owner made a text, so that it holds what the type cannot.
+        text: The same for a column that its owner made a text, or an interval, so that it holds what the type cannot.
     """
 
     sql: str
@@ -35,7 +35,7 @@ class ColumnType(NamedTuple):
 
     def into(self, actual: str) -> Callable[[Any], Any]:
         """The way into a column of type ``actual`` that was accepted for this one."""
-        return self.text if self.text is not None and "text" in actual else self.write
+        return self.text if self.text is not None and ("text" in actual or actual == "interval") else self.write
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.schema.model import DECIMAL, VARIABLE_SCALE_DECIMAL, Kind, Type
-from connectors.sql.database import ColumnType
+from connectors.sql.database import ColumnType, UnstorableError
 from connectors.sql.temporal import date_text, iso_text, time_text, timestamp_text, timestamp_text_ms, timestamp_text_ns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAX_PRECISION: Final = 1000
+_DAY_US: Final = 86_400_000_000
 _UNBOUNDED_BITS: Final = 2_147_483_647
 
 
@@ -29,6 +30,21 @@ def _bytes(value: bytes) -> str:
 
 def _interval(micros: int) -> str:
     return f"{micros} microseconds"
+
+
+def _day_time(us: int) -> str:
+    """MySQL's TIME goes from -838:59:59 to 838:59:59 (F194)."""
+    if not 0 <= us <= _DAY_US:
+        raise UnstorableError("a time below 00:00 or above 24:00; an interval column would keep it")
+    return time_text(us)
+
+
+def _milli_time(ms: int) -> str:
+    return time_text(ms * 1000)
+
+
+def _nano_time(ns: int) -> str:
+    return time_text(ns // 1000)
 
 
 def _point(value: dict[str, Any]) -> str:
@@ -82,12 +98,12 @@ _TIME: Final = "time without time zone"
 _SEMANTIC: Final[dict[str, ColumnType]] = {
     VARIABLE_SCALE_DECIMAL: ColumnType("numeric", str),
     "org.apache.kafka.connect.data.Date": ColumnType("date", date_text),
-    "org.apache.kafka.connect.data.Time": ColumnType(_TIME, lambda ms: time_text(ms * 1000)),
+    "org.apache.kafka.connect.data.Time": ColumnType(_TIME, lambda ms: _day_time(ms * 1000), _milli_time),
     "org.apache.kafka.connect.data.Timestamp": ColumnType(_TIMESTAMP, timestamp_text_ms),
     "io.debezium.time.Date": ColumnType("date", date_text),
-    "io.debezium.time.Time": ColumnType(_TIME, lambda ms: time_text(ms * 1000)),
-    "io.debezium.time.MicroTime": ColumnType(_TIME, time_text),
-    "io.debezium.time.NanoTime": ColumnType(_TIME, lambda ns: time_text(ns // 1000)),
+    "io.debezium.time.Time": ColumnType(_TIME, lambda ms: _day_time(ms * 1000), _milli_time),
+    "io.debezium.time.MicroTime": ColumnType(_TIME, _day_time, time_text),
+    "io.debezium.time.NanoTime": ColumnType(_TIME, lambda ns: _day_time(ns // 1000), _nano_time),
     "io.debezium.time.Timestamp": ColumnType(_TIMESTAMP, timestamp_text_ms),
     "io.debezium.time.MicroTimestamp": ColumnType(_TIMESTAMP, timestamp_text),
     "io.debezium.time.NanoTimestamp": ColumnType(_TIMESTAMP, timestamp_text_ns),

@@ -53,7 +53,8 @@ def column_type(type_: Type) -> ColumnType:
     if type_.name in {DECIMAL, VARIABLE_SCALE_DECIMAL}:
         return ColumnType("TEXT", str)
     if type_.name in _AS_TEXT:
-        return ColumnType("TEXT", postgres_type(type_).write)
+        kept = postgres_type(type_)
+        return ColumnType("TEXT", kept.text or kept.write)
     if type_.kind is Kind.ARRAY:
         return ColumnType("TEXT", list_writer(type_))
     return _KINDS[type_.kind]

@@ -233,6 +233,21 @@ def test_F132_the_refused_column_is_named_without_its_value(target: Target) -> N
     assert failure.error == "InvalidTextRepresentation (22P02) at column name"
 
 
+def test_F194_a_time_of_mysql_that_no_day_has_is_kept_by_an_interval_alone(target: Target) -> None:
+    target.columns = (COLUMNS[0], Field("at", Type(Kind.INT64, "io.debezium.time.MicroTime", 1)))
+    late, early = target.put(1, 3_020_399_000_000), target.put(2, -1)
+    result = target.write(target.open(), late, early)
+    assert {failure.error for failure in result.failures} == {
+        "column at: a time below 00:00 or above 24:00; an interval column would keep it"
+    }
+    target.sql.execute("ALTER TABLE orders ALTER COLUMN at TYPE interval")
+    assert not target.write(target.open(), late, early).failures
+    assert target.sql.execute("SELECT at::text FROM orders ORDER BY id").fetchall() == [
+        ("838:59:59",),
+        ("-00:00:00.000001",),
+    ]
+
+
 def test_a_database_that_does_not_exist_is_failed_and_not_retried(target: Target) -> None:
     with pytest.raises(Failed) as caught:
         target.sink(url=changed(target.url, dbname="no_such_database")).open([target.partition])
