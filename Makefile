@@ -27,8 +27,9 @@ lint: venv       ## ruff, mypy strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: venv      ## measure, and write docs/BENCH.md; QUICK=1 takes smaller inputs
-	$(BIN)/python tests/bench/bench.py
+bench: venv      ## measure beside Debezium, and write docs/BENCH.md; QUICK=1: smaller inputs, ONLY=start,recover: some
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python tests/bench
 
 docs: venv       ## the reference pages, from the models and the codes
 	$(BIN)/python -m connect.config.reference > docs/reference/configuration.md
