@@ -20,7 +20,7 @@ from connect.api.position import Resume
 from connect.api.tables import View
 from connect.errors import ConnectError, Failed, Fenced, Retriable
 from connect.failpoints import failpoint
-from connect.kafka.positions import PositionStore, holds_records, live_keys
+from connect.kafka.positions import PositionStore, holds_records
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS, TransactionalProducer
 from connect.kafka.topics import STATE, Topic, Topics, TopicSpec, events_settings
 from connect.record import ChangeEvent, Op, plain_shape
@@ -35,11 +35,12 @@ from connect.runtime.guest import (
 from connect.runtime.keyless import KeylessFilter, read_keyless
 from connect.runtime.report import State, TableReport, TaskReport
 from connect.runtime.shape_history import ShapeHistory
+from connect.runtime.state_keys import StateKeys
 from connect.runtime.table_writer import TableWriter
 from connect.runtime.truncate import Truncation, key_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
     from connect.api.position import Position
@@ -134,6 +135,7 @@ class SourceTask:
         self._pending: dict[str, dict[str, Any] | None] = {}  # to ride with the next position
         self._owner = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
         self._boundary = True
+        self._cut: Position | None = None  # before the deletes that are being sent, which may be split there
         self._dirty = False
         self._rows_open = 0
         self._opened_at = 0.0
@@ -211,6 +213,7 @@ class SourceTask:
         self._ensure_topics(options)
         self._position: Position = source.open(resume)
         failpoint("source.after_open")
+        self._state_keys = StateKeys(job.kafka, self._topics, self._known, job.reader, self._rest)
         self._make_writers(source, options, pipeline)
         self._begin_guest(source, tables)
         if resume is None:
@@ -359,24 +362,16 @@ class SourceTask:
         """
         note = self._notes.get(snapshot_note(table))
         if note is None:
-            return TableProgress(since=self._ends(table))
+            return TableProgress(since=self._state_keys.ends(self._writers[table]))
         progress = TableProgress.from_note(note)
         if again:
             _LOG.warning("%s: the log lacks changes of %s, which is read again", self._job.name, table)
-            progress = TableProgress(run=progress.run + 1, since=self._ends(table))
+            progress = TableProgress(run=progress.run + 1, since=self._state_keys.ends(self._writers[table]))
             self._pending[snapshot_note(table)] = progress.to_note()
         return progress
 
     def _ends_of(self, topic: Topic) -> list[int]:
         return self._topics.ends(topic.name, topic.partitions)
-
-    def _ends(self, table: TableId) -> list[int] | None:
-        """The ends of the table's state topic; None without one, or where it is empty."""
-        name = self._writers[table].topics.get(View.STATE)
-        if name is None:
-            return None
-        ends = self._ends_of(self._known[name])
-        return ends if any(ends) else None
 
     def _read_keyless(self, table: TableId, snapshots: Snapshots) -> None:
         """A table without a key goes into one Kafka transaction, so that a cut leaves nothing visible (DESIGN §5)."""
@@ -416,38 +411,55 @@ class SourceTask:
     def _send_chunk(self, ready: Ready) -> None:
         writer, chunk = self._writers[ready.table], ready.chunk
         assert self._guest is not None  # noqa: S101 - it gave us the chunk
-        since = self._guest.tables[ready.table].since if chunk.done and not ready.keys else None
-        ends = self._ends(ready.table) if since else None  # before this transaction has records in the topic
         producer = self._transaction()
         now_us = time.time_ns() // 1000
-        keys: list[bytes] = []
+        sent = 0
         drop = frozenset().union(*ready.drop)  # one look a row, however many transactions were invisible
         for row in chunk.rows:
             event = ChangeEvent(Op.READ, row.shape, None, row, chunk.source, chunk.ts_us)
-            key = writer.read_row(row, event, producer.send, now_us, drop)
-            if key is not None:
-                keys.append(key)
-        sent = len(keys)
-        if since and ends:
-            held = frozenset(keys)
-            older = live_keys(self._job.kafka, writer.topics[View.STATE], ends, since)
-            self._sweep(writer, chunk, (key for key in older if key not in held))
+            sent += writer.read_row(row, event, producer.send, now_us, drop) is not None
         self._pending.update(self._guest.sent(ready, sent))
-        report = self._reports[ready.table]
-        if not ready.keys:
-            report.rows = self._guest.tables[ready.table].rows
-            report.phase = "streaming" if self._guest.tables[ready.table].done else "snapshot"
+        progress = self._guest.tables[ready.table]
+        since = progress.since if chunk.done and not ready.keys else None
+        if since:  # it is not done before what it did not meet is deleted
+            self._pending[snapshot_note(ready.table)] = replace(progress, done=False).to_note()
         self._report.records += sent
         self._dirty = True
         failpoint("snapshot.before_commit")
         self._commit()
+        if since:
+            self._sweep(writer, chunk, since)
+            self._pending[snapshot_note(ready.table)] = progress.to_note()
+            self._dirty = True
+            self._commit()
+        if not ready.keys:
+            report = self._reports[ready.table]
+            report.rows, report.phase = progress.rows, "streaming" if progress.done else "snapshot"
 
-    def _sweep(self, writer: TableWriter, chunk: Chunk, gone: Iterator[bytes]) -> None:
+    def _sweep(self, writer: TableWriter, chunk: Chunk, since: list[int]) -> None:
         """A run that began on a filled topic is done: keys that it did not meet are gone from the table (rule N8)."""
+        failpoint("snapshot.before_sweep")
+        ends = self._state_keys.ends(writer)
+        gone = self._state_keys.live(writer, ends, since) if ends else ()
         shape = writer.bind(chunk.shape).shape
         event = ChangeEvent(Op.DELETE, shape, None, None, chunk.source, chunk.ts_us)
-        rows = key_rows(shape, gone, partial(self._key_values, writer.table))
+        rows = key_rows(shape, gone, partial(self._state_keys.values, writer))
+        self._cut = self._position
         self._report.records += writer.delete(event, rows, self._transaction().send, time.time_ns() // 1000)
+        self._cut = None
+
+    def _rest(self) -> None:
+        """Amid deletes of keys that are read back: commit before the broker gives the transaction up (rule S4).
+
+        After a kill those that are left are read back again, so until the last of them the position stays before them.
+        """
+        if self._job.stopping():
+            raise Retriable(f"{self._job.name}: stopped while keys were deleted from a topic", code="stopping")
+        self._tell(force=False)
+        if self._cut is not None and time.monotonic() - self._opened_at > _SPLIT_SECONDS:
+            self._position, self._dirty = self._cut, True
+            self._commit()
+            self._transaction()
 
     # --- stream ------------------------------------------------------------------------------------------------
 
@@ -472,24 +484,16 @@ class SourceTask:
             return None
         read_back: dict[TableId, Callable[[], Iterable[bytes]]] = {}
         for table in tables:
-            ends = self._ends(table)
-            if ends:
-                topic = self._writers[table].topics[View.STATE]
-                read_back[table] = partial(live_keys, self._job.kafka, topic, ends)
-            else:
-                read_back[table] = tuple
+            writer = self._writers[table]
+            ends = self._state_keys.ends(writer)
+            read_back[table] = partial(self._state_keys.live, writer, ends) if ends else tuple
         return Truncation(read_back)
-
-    def _key_values(self, table: TableId, key: bytes) -> list[Any]:
-        record = self._job.reader.read(self._writers[table].topics[View.STATE], 0, 0, 0, key, None)
-        assert record.key is not None  # noqa: S101 - a record with a key
-        return record.key.values()
 
     def _send_events(self, batch: SourceBatch, truncation: Truncation | None) -> None:
         send, writers, reports, guest = self._transaction().send, self._writers, self._reports, self._guest
         now_us = time.time_ns() // 1000
         assert guest is not None  # noqa: S101 - _start built it
-        for event in batch.events:
+        for index, event in enumerate(batch.events):
             table = event.table
             writer = writers[table]
             if self._keyless is not None and self._keyless.drops(table, event.transaction):
@@ -498,8 +502,10 @@ class SourceTask:
             if event.op is Op.TRUNCATE:
                 ended = guest.saw_truncate(table, event.transaction)
                 self._pending.update(dict.fromkeys(lacking_note(table, key) for key in ended))
-                values = partial(self._key_values, table)
+                values = partial(self._state_keys.values, writer)
+                self._cut = batch.cuts.get(index) if batch.cuts else None
                 self._report.records += truncation.send(writer, event, values, send, now_us) if truncation else 0
+                self._cut = None
                 continue
             written = writer.write(event, send, now_us)
             guest.saw(table, event.transaction, written.keys, event.shape.schema)
@@ -569,7 +575,7 @@ class SourceTask:
         self._reported_at = now
         report = self._report
         if self._guest is not None and self._source is not None:
-            report.complete = self._guest.complete
+            report.complete = not any(table.phase == "snapshot" for table in self._reports.values())
             report.state = State.STREAMING if report.complete else State.SNAPSHOTTING
             lag = self._source.lag()
             report.lag_bytes, report.lag_seconds, report.retained_bytes = lag.bytes, lag.seconds, lag.retained_bytes

@@ -147,7 +147,8 @@ class World:
             {partition: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=10
         )
         end = stable[partition].result().offset
-        return [orjson.loads(m.value())["payload"]["after"] for m in read_to(self.kafka, self.topic, 0, end, 20)]
+        values = [message.value() for message in read_to(self.kafka, self.topic, 0, end, 20)]
+        return [orjson.loads(value)["payload"]["after"] for value in values if value is not None]
 
     def stored(self):
         position, _ = self.store.read()
@@ -199,6 +200,54 @@ def test_invariant_9_readers_see_a_source_transaction_whole_or_not_at_all(world)
     world.run([batch(9, 1, 2, boundary=False), batch(10, 3)])
     seen_at_each_read = [len(rows) for rows in world.looks]
     assert seen_at_each_read == [0, 0, 3]
+
+
+def truncate(lsn, *after, cut):
+    """A source transaction that empties the table first; the position before it is ``cut``."""
+    given = batch(lsn, *after)
+    empty = ChangeEvent(Op.TRUNCATE, plain_shape(SCHEMA), None, None, (), 0, lsn)
+    return given._replace(events=[empty, *given.events], cuts={0: At(cut)})
+
+
+def changes(world):
+    """Everything in the state topic, by key: the ops in their order, a tombstone as ``-``."""
+    found = {}
+    [end] = world.topics.ends(world.topic, 1)
+    for message in read_to(world.kafka, world.topic, 0, end, 20):
+        op = orjson.loads(message.value())["payload"]["op"] if message.value() else "-"
+        found.setdefault(orjson.loads(message.key())["payload"]["id"], []).append(op)
+    return found
+
+
+def test_S4_a_truncate_of_more_keys_than_fit_is_split_and_a_kill_amid_it_repeats_no_delete(world, monkeypatch):
+    monkeypatch.setattr("connect.runtime.source_task._SPLIT_SECONDS", 0.0)  # commit whenever it may
+
+    class Killed(Script):
+        def acknowledge(self, position):
+            super().acknowledge(position)
+            deleted = [key for key, ops in changes(world).items() if ops[-1] == "-"]
+            if position == At(15) and deleted:
+                assert len(deleted) < 3_000
+                raise KeyboardInterrupt
+
+    world.run([batch(10, *range(3_000))])
+    world.script = Killed
+    steps = [truncate(20, 5, 3_000, cut=15)]
+    with pytest.raises(KeyboardInterrupt):
+        world.run(steps)
+    assert world.stored() == 15
+    world.script = Script
+    world.run(steps)
+
+    assert world.stored() == 20
+    emptied = {key: ["c", "d", "-"] for key in range(3_000)}
+    assert changes(world) == emptied | {5: ["c", "d", "-", "c"], 3_000: ["c"]}
+
+
+def test_invariant_9_a_truncate_that_fits_is_seen_whole_with_its_transaction(world):
+    world.run([batch(10, *range(50)), truncate(20, 7, cut=15)])
+    assert [lsn for lsn, _, _ in world.heard] == [0, 10, 20]
+    assert changes(world)[7] == ["c", "d", "-", "c"]
 
 
 def test_F3_a_transaction_that_the_broker_gave_up_is_no_other_owner(world, monkeypatch):

@@ -1,5 +1,7 @@
 """A table that was out of sight for a while is read anew, and what it lost meanwhile leaves topics and targets (N8)."""
 
+from collections import Counter
+
 from connect.config.load import load_config
 from connect.runtime.maintenance import remove_source
 
@@ -38,6 +40,23 @@ def test_N8_a_table_left_out_and_named_again_is_read_anew_and_ends_equal(chain):
     run_once(chain)
     assert chain.rows(warehouse, ROWS.format("people")) == chain.sql(ROWS.format("people"))
     assert {key[0] for key in chain.folded("people")} == {key for key, _ in chain.sql(ROWS.format("people"))}
+
+
+def test_N8_a_kill_before_what_is_gone_is_deleted_leaves_it_to_the_next_start(chain):
+    warehouse = two_tables(chain)
+    run_once(chain)
+    del chain.tables["public.people"]
+    run_once(chain)
+    out_of_sight(chain)
+    chain.tables["public.people"] = {}
+    chain.start({"CONNECT_FAILPOINT": "snapshot.before_sweep:exit"})
+    chain.wait("every row is read", lambda: chain.notes().get("snapshot:public.people", {}).get("rows") == 50)
+    chain.kill()
+    assert not chain.notes()["snapshot:public.people"]["done"]
+    run_once(chain)
+    assert chain.rows(warehouse, ROWS.format("people")) == chain.sql(ROWS.format("people"))
+    read_twice = Counter(key for op, key in chain.ops("people") if op == "r")
+    assert set(read_twice.values()) == {1, 2}  # once in each run
 
 
 def test_N8_a_source_that_was_removed_and_starts_anew_ends_equal(chain):
