@@ -15,7 +15,7 @@ from connectors.mysql.server import LogEnd, log_end, pause, row, rows
 from connectors.mysql.visibility import DatabaseSnapshot, ExecutedSet, LogPrefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Hashable, Iterator
 
     from connect.schema.model import TableId
     from connectors.mysql.connection import Connection
@@ -112,17 +112,44 @@ def hold(connection: Connection, table: TableId) -> None:
 
 def owned(connection: Connection) -> set[Gtid]:
     """MySQL's transactions between their place in the log and their visibility, and some before."""
+    return set(_owners(connection))
+
+
+def _owners(connection: Connection) -> dict[Gtid, int]:
+    """Those transactions and the sessions that have them: ``uuid:5#17:6#18``; a tag makes a source of its own."""
     (text,) = row(connection, "SELECT @@GLOBAL.gtid_owned")
-    found: set[Gtid] = set()
+    found: dict[Gtid, int] = {}
     for part in str(text).replace("\n", "").lower().split(","):
-        source, *numbers = part.strip().split(":")
-        for piece in numbers:  # uuid:5#17:6#18, each with the thread that has it; a tag is a source of its own
-            number, _, _ = piece.partition("#")
+        source, *pieces = part.strip().split(":")
+        for piece in pieces:
+            number, _, session = piece.partition("#")
             if number.isdigit():
-                found.add(Gtid(source, int(number)))
+                found[Gtid(source, int(number))] = int(session)
             else:
                 source = f"{source[:36]}:{number}"
     return found
+
+
+def whose(connection: Connection, transactions: Collection[Hashable]) -> str:
+    """Whom MySQL's transactions belong to that are logged and not yet visible; "" where there is none.
+
+    An account without PROCESS sees the sessions' numbers only.
+    """
+    owners = _owners(connection)
+    sessions = sorted({owners[one] for one in transactions if isinstance(one, Gtid) and one in owners})
+    if not sessions:
+        return ""
+    listed = ", ".join(map(str, sessions))
+    query = (
+        f"SELECT ID, USER, TIME, STATE FROM information_schema.PROCESSLIST WHERE ID IN ({listed}) ORDER BY TIME DESC"  # noqa: S608 - numbers
+    )
+    found = rows(connection, query)
+    more = f", and {len(sessions) - 1} more" if sessions[1:] else ""
+    if not found:
+        return f"the commit of session {sessions[0]}{more}"
+    session, user, seconds, state = found[0]
+    doing = f" ({state})" if state else ""
+    return f"the commit of session {session} of {user}, for {seconds} s{doing}{more}"
 
 
 def wait_until_visible(connection: Connection, server: Server, stopping: Callable[[], bool]) -> None:

@@ -94,6 +94,13 @@ class MysqlSnapshots:
                 return ()
             return moments.owned(self._connection()) if self._server.gtids else ()
 
+    def whose(self, transactions: Collection[Hashable]) -> str:
+        """Whom transactions that are waited for belong to, where the server tells: MySQL with GTIDs."""
+        if self._server.is_mariadb or not self._server.gtids:
+            return ""
+        with self._errors("asking whose transactions these are"):
+            return moments.whose(self._connection(), transactions)
+
     def read_chunk(self, table: TableId, after_key: Key | None, max_rows: int, max_bytes: int) -> Chunk:
         """The next rows in the order of the table's key; see ``connect.api.Snapshots``.
 

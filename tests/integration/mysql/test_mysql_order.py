@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
-import signal
 import threading
 import time
 from collections import Counter, defaultdict
@@ -70,8 +68,9 @@ class Writers:
     The version comes from a row that stays locked until the commit is visible: per key its order is that of commits.
     """
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Any, *, xa: bool) -> None:
         self._server = server
+        self._xa = xa
         self._stopping = threading.Event()
         self.errors: list[Exception] = []
         self.transactions = 0
@@ -107,10 +106,9 @@ class Writers:
         except Exception as error:  # noqa: BLE001 - the edge of a thread: __exit__ shows it
             self.errors.append(error)
 
-    @staticmethod
-    def _change(cursor: pymysql.cursors.Cursor, chance: random.Random) -> None:
-        key = chance.randrange(KEYS)
-        cursor.execute("START TRANSACTION")
+    def _change(self, cursor: pymysql.cursors.Cursor, chance: random.Random) -> None:
+        key, xid = chance.randrange(KEYS), f"'{chance.random()}'"
+        cursor.execute(f"XA START {xid}" if self._xa else "START TRANSACTION")
         cursor.execute(f"UPDATE versions SET v = v + 1 WHERE id = {key}")
         for table in TABLES:
             if chance.random() < 0.15:
@@ -118,7 +116,8 @@ class Writers:
             else:
                 row = f"SELECT id, n.v FROM versions n WHERE id = {key}"
                 cursor.execute(f"INSERT INTO {table} {row} ON DUPLICATE KEY UPDATE v = n.v")
-        cursor.execute("COMMIT")
+        for end in (f"XA END {xid}", f"XA PREPARE {xid}", f"XA COMMIT {xid}") if self._xa else ("COMMIT",):
+            cursor.execute(end)
 
 
 class Task:
@@ -129,6 +128,7 @@ class Task:
             MysqlConfig(url=server.address),
             SourceContext("s", "s_order", dict.fromkeys(TABLES, TableOptions()), folder),
         )
+        self._resources = contextlib.ExitStack()
         self.sent: dict[TableId, dict[Any, list[tuple[Op, int]]]] = {table: defaultdict(list) for table in TABLES}
 
     def __enter__(self):
@@ -136,7 +136,14 @@ class Task:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._resources.close()
         self._source.close()
+
+    def snapshots(self) -> Any:
+        """A reader of the tables, closed with the task."""
+        snapshots = self._source.snapshots()
+        self._resources.callback(snapshots.close)
+        return snapshots
 
     def snapshot(self) -> None:
         """Read every table once, beside the stream."""
@@ -176,9 +183,9 @@ class Task:
             self.sent[ready.table][row.key].append((Op.READ, row["v"]))
         return len(rows)
 
-    def catch_up(self, server: Any) -> None:
+    def catch_up(self) -> None:
         """Read the stream to what the log holds now."""
-        mark = self._source.snapshots().mark()
+        mark = self.snapshots().mark()
         deadline = time.monotonic() + PATIENCE
         while not mark.reached(self._position):
             assert time.monotonic() < deadline
@@ -222,9 +229,9 @@ def pausing(replica):
 
     def work() -> None:
         while not stopping.wait(0.1):
-            os.kill(replica.pid, signal.SIGSTOP)
+            replica.pause()
             stopping.wait(0.15)
-            os.kill(replica.pid, signal.SIGCONT)
+            replica.resume()
 
     thread = threading.Thread(target=work, name="pausing")
     thread.start()
@@ -235,17 +242,17 @@ def pausing(replica):
         thread.join()
 
 
-@pytest.mark.parametrize("pauses", [False, True], ids=["", "pausing"])
-def test_N2_no_row_goes_back_in_time_while_commits_are_slow_to_show(slow_to_show, tmp_path, pauses):
+@pytest.mark.parametrize("how", ["", "pausing", pytest.param("xa", marks=pytest.mark.long)])
+def test_N2_no_row_goes_back_in_time_while_commits_are_slow_to_show(slow_to_show, tmp_path, how):
     source, replica = slow_to_show
     prepare(source)
-    paused = pausing(replica) if pauses else contextlib.nullcontext()
+    paused = pausing(replica) if how == "pausing" else contextlib.nullcontext()
     with Task(source, tmp_path) as task:
-        with paused, Writers(source) as writers:
+        with paused, Writers(source, xa=how == "xa") as writers:
             writers.wait_for(50)
             for _ in range(RUNS):
                 task.snapshot()
-        task.catch_up(source)
+        task.catch_up()
 
     histories = [history for table in TABLES for history in task.sent[table].values()]
     found = sum((violations(history) for history in histories), Counter())
@@ -257,3 +264,59 @@ def test_N2_no_row_goes_back_in_time_while_commits_are_slow_to_show(slow_to_show
         last = {key[0]: history[-1] for key, history in task.sent[table].items()}
         folded = {key: version for key, (op, version) in last.items() if op is not Op.DELETE}
         assert folded == dict(source.execute(f"SELECT id, v FROM {table}"))
+
+
+@contextlib.contextmanager
+def held_commit(source, replica):
+    """A transaction that is in the log and that nobody sees, until the replica goes on."""
+    replica.pause()
+    writer = threading.Thread(target=source.execute, args=(f"UPDATE {TABLES[0]} SET v = 2 WHERE id = 1",))
+    writer.start()
+    try:
+        yield
+    finally:
+        replica.resume()
+        writer.join()
+
+
+def eventually(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
+@pytest.mark.parametrize("slow_to_show", ["mysql"], indirect=True)
+def test_a_commit_that_is_logged_and_not_visible_is_in_doubt_and_told_whose_it_is(slow_to_show, tmp_path):
+    source, replica = slow_to_show
+    prepare(source)
+    with Task(source, tmp_path) as task:
+        snapshots = task.snapshots()
+        with held_commit(source, replica):
+            doubt = eventually(snapshots.in_doubt)
+            chunk = snapshots.read_chunk(TABLES[0], None, KEYS, 1 << 20)
+            assert chunk.rows[1]["v"] == 1
+            assert not any(chunk.sees(transaction) for transaction in doubt)
+            assert "the commit of session" in snapshots.whose(doubt)
+            assert "root" in snapshots.whose(doubt)
+        chunk = snapshots.read_chunk(TABLES[0], None, KEYS, 1 << 20)
+        assert chunk.rows[1]["v"] == 2
+        assert all(chunk.sees(transaction) for transaction in doubt)
+        assert snapshots.whose(doubt) == ""
+
+
+@pytest.mark.parametrize("slow_to_show", ["mariadb", "mysql without GTIDs"], indirect=True)
+def test_where_nobody_says_what_is_in_doubt_it_is_waited_for(slow_to_show, tmp_path):
+    source, replica = slow_to_show
+    prepare(source)
+    with Task(source, tmp_path) as task:
+        snapshots = task.snapshots()
+        before = snapshots.mark()
+        with held_commit(source, replica):
+            eventually(lambda: snapshots.mark().end.order > before.end.order)
+            threading.Timer(0.5, replica.resume).start()
+            assert snapshots.in_doubt() == ()
+            chunk = snapshots.read_chunk(TABLES[0], None, KEYS, 1 << 20)
+        assert chunk.rows[1]["v"] == 2
+        assert chunk.sees(before.end)
