@@ -12,7 +12,7 @@ from connect.api import TopicPartition
 from connect.errors import Failed, Fenced
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from connectors.sql.changes import Key
     from connectors.sql.database import Database
@@ -28,6 +28,7 @@ TABLES: Final = {
     " UNIQUE (table_name)",
     "connect_incomplete": "connector {key}, topic {key}, row_key {key}, PRIMARY KEY (connector, topic, row_key)",
 }
+_AT_ONCE: Final = 300
 _LONGEST_KEY: Final = 255  # characters of a key's text in connect_incomplete
 
 
@@ -182,23 +183,23 @@ class Ledger:
         [(count,)] = self._db.rows(sql, self._connector)
         return int(count)
 
-    def add_incomplete(self, topic: str, keys: Collection[Key]) -> None:
+    def add_incomplete(self, topic: str, keys: Sequence[Key]) -> None:
         """Rows of these keys were inserted without all their columns."""
-        sql = self._sql(
-            f"INSERT INTO {self._db.place('connect_incomplete')} (connector, topic, row_key)"
-            f" VALUES (?, ?, ?){self._db.dialect.or_leave}"
-        )
-        self._db.run_each(sql, [(self._connector, topic, key_text(key)) for key in keys])
+        place = self._db.place("connect_incomplete")
+        for part in _parts(keys):
+            rows = ", ".join(["(?, ?, ?)"] * len(part))
+            sql = f"INSERT INTO {place} (connector, topic, row_key) VALUES {rows}{self._db.dialect.or_leave}"
+            self._db.run(self._sql(sql), *(value for key in part for value in (self._connector, topic, key_text(key))))
 
-    def drop_incomplete(self, topic: str, keys: Collection[Key] | None) -> None:
+    def drop_incomplete(self, topic: str, keys: Sequence[Key] | None) -> None:
         """Rows of these keys are whole now, or gone; None for all rows of the topic."""
         sql = f"DELETE FROM {self._db.place('connect_incomplete')} WHERE connector = ? AND topic = ?"
         if keys is None:
             self._db.run(self._sql(sql), self._connector, topic)
-        else:
-            self._db.run_each(
-                self._sql(sql + " AND row_key = ?"), [(self._connector, topic, key_text(key)) for key in keys]
-            )
+            return
+        for part in _parts(keys):
+            listed = ", ".join("?" * len(part))
+            self._db.run(self._sql(f"{sql} AND row_key IN ({listed})"), self._connector, topic, *map(key_text, part))
 
     def forget(self) -> None:
         """Remove everything of this connector but its epoch, which goes on rising."""
@@ -209,6 +210,11 @@ class Ledger:
         """Our own statement with the dialect's numbered placeholders; it holds no other question mark."""
         parts = sql.split("?")
         return parts[0] + "".join(self._db.dialect.mark(i) + part for i, part in enumerate(parts[1:], 1))
+
+
+def _parts(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """So many keys a statement that each database takes its parameters."""
+    return (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))
 
 
 def key_text(key: Key) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from connect.api import TopicPartition
 from connect.errors import Failed, Fenced, Retriable
-from connect.record import Op
+from connect.record import UNAVAILABLE, Op
 from connect.schema.model import Field, Kind, Type
 from connectors.sql import PLUGIN, SqlConfig
 
@@ -225,3 +225,13 @@ def test_close_may_be_called_again(world: World) -> None:
     sink = world.open()
     sink.close()
     sink.close()
+
+
+def test_many_rows_that_wait_for_columns_are_counted_and_forgotten(world: World) -> None:
+    world.columns[0] = Field("id", Type(Kind.STRING), optional=False)
+    keys = [f"{'x' * (number % 2 * 300)}{number}" for number in range(1000)]
+    sink = world.open()
+    assert world.write(sink, *(world.put(key, UNAVAILABLE) for key in keys)).incomplete == 1000
+    assert world.write(sink, *(world.put(key, UNAVAILABLE) for key in keys)).incomplete == 1000
+    assert world.write(sink, *(world.put(key, "a") for key in keys[:-1])).incomplete == 1
+    assert world.write(sink, world.put(keys[-1], op=Op.DELETE)).incomplete == 0
