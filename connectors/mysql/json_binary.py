@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _U16: Final = struct.Struct("<H").unpack_from
 _U32: Final = struct.Struct("<I").unpack_from
+_U64: Final = struct.Struct("<Q").unpack_from
+_I16: Final = struct.Struct("<h").unpack_from
+_I32: Final = struct.Struct("<i").unpack_from
 _I64: Final = struct.Struct("<q").unpack_from
 _DOUBLE: Final = struct.Struct("<d").unpack_from
 _LARGE, _ARRAY = 1, 2  # bits of a container's type byte
@@ -105,7 +108,7 @@ def _container(kind: int, data: bytes, start: int, build: _Build) -> Any:
     def names() -> Iterator[str]:
         for at in range(start + 2 * size, values_at, size + 2):
             begin = start + number(data, at)[0]
-            yield data[begin : begin + _U16(data, at + size)[0]].decode()
+            yield _bytes(data, begin, _U16(data, at + size)[0]).decode()
 
     return build.array(values()) if kind & _ARRAY else build.object(zip(names(), values(), strict=True))
 
@@ -121,16 +124,22 @@ def _length(data: bytes, at: int) -> tuple[int, int]:
             return length, at
 
 
+def _bytes(data: bytes, at: int, length: int) -> bytes:
+    if at + length > len(data):
+        raise IndexError
+    return data[at : at + length]
+
+
 def _string(data: bytes, at: int) -> str:
     length, at = _length(data, at)
-    return encode_basestring(data[at : at + length].decode())
+    return encode_basestring(_bytes(data, at, length).decode())
 
 
 def _opaque(data: bytes, at: int) -> str:
     """A value of a type that JSON lacks: a decimal is a number, others a text."""
     kind = data[at]
     length, at = _length(data, at + 1)
-    value = data[at : at + length]
+    value = _bytes(data, at, length)
     if kind == Code.DECIMAL:
         return f"{decimal_decoder(value[0], value[1])(value[2:]):f}"
     if kind in _PACKED:
@@ -193,12 +202,12 @@ def _shortest(value: float) -> tuple[str, str, int]:
 
 _SCALARS: Final[dict[int, Callable[[bytes, int], str]]] = {
     0x04: lambda data, at: _LITERALS[data[at]],
-    0x05: lambda data, at: str(int.from_bytes(data[at : at + 2], "little", signed=True)),
+    0x05: lambda data, at: str(_I16(data, at)[0]),
     0x06: lambda data, at: str(_U16(data, at)[0]),
-    0x07: lambda data, at: str(int.from_bytes(data[at : at + 4], "little", signed=True)),
+    0x07: lambda data, at: str(_I32(data, at)[0]),
     0x08: lambda data, at: str(_U32(data, at)[0]),
     0x09: lambda data, at: str(_I64(data, at)[0]),
-    0x0A: lambda data, at: str(int.from_bytes(data[at : at + 8], "little")),
+    0x0A: lambda data, at: str(_U64(data, at)[0]),
     0x0B: lambda data, at: double_text(_DOUBLE(data, at)[0]),
     0x0C: _string,
     0x0F: _opaque,

@@ -145,9 +145,9 @@ def _old_time(value: Decode) -> Decode:
 
 
 def _hires_time(digits: int, value: Decode) -> Decode:
-    """MariaDB 5.3's TIME(p): units of 10^-p seconds, counted from the least time that there is."""
+    """MariaDB 5.3's TIME(p): units of 10^-p seconds, counted from one second before -838:59:59."""
     units = 10**digits
-    least = (838 * 3600 + 59 * 60 + 59) * units + units - 1
+    least = (838 * 3600 + 59 * 60 + 60) * units
     return lambda cell: value((int.from_bytes(cell, "big") - least) * (_US // units))
 
 
