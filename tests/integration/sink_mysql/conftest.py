@@ -16,7 +16,7 @@ from connect.schema.model import Field, Kind, TableId, TableSchema, Type
 from connectors.sql import PLUGIN, SqlConfig, SqlTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from connectors.sql.sink import SqlSink
 
@@ -113,6 +113,10 @@ class Target:
         [(offset,)] = self.rows("SELECT next_offset FROM connect_positions")
         return int(offset)
 
+    def reconnect(self) -> None:
+        """After the server was killed."""
+        self.connection = connection(self.url, database=self.name)
+
     def close(self) -> None:
         """Close the sinks and drop what they made."""
         for sink in self._sinks:
@@ -135,6 +139,20 @@ def target(server: str) -> Iterator[Target]:
     made = Target(server)
     yield made
     made.close()
+
+
+@pytest.fixture
+def make_target() -> Iterator[Callable[[str], Target]]:
+    """Targets on servers of the test's own."""
+    made: list[Target] = []
+
+    def make(server: str) -> Target:
+        made.append(Target(server))
+        return made[-1]
+
+    yield make
+    for target in made:
+        target.close()
 
 
 @pytest.fixture(scope="module")
