@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Row = Sequence[Any]
 
-_NO_SUCH_TABLE: Final = 1146
+_ABSENT: Final = (1146, 1049)  # no such table, no such database
 _SYSTEM: Final = ("information_schema", "mysql", "performance_schema", "sys")
 
 _TABLES: Final = """
@@ -99,7 +99,7 @@ def settle(connection: Connection, tables: Collection[TableId]) -> None:
             with connection.cursor() as cursor:
                 cursor.execute(f"SELECT 1 FROM {quoted(table)} LIMIT 0")  # noqa: S608 - a quoted identifier
         except pymysql.Error as error:
-            if error.args[:1] != (_NO_SUCH_TABLE,):
+            if not error.args or error.args[0] not in _ABSENT:
                 raise
 
 

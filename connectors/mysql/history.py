@@ -303,6 +303,8 @@ class History:
 
     def _create(self, done: statements.CreateTable, sql: str) -> tuple[RowShape, ...]:
         table = done.table
+        if table not in self._captured and table.schema not in self._databases:
+            return ()
         before = self._known.get(table)
         there = before is not None and (before.definition is not None or bool(before.statement))
         if done.if_missing and (there or table not in self._captured):
