@@ -149,9 +149,9 @@ class _Parser:
         self.table = table = self._name()
         _skip_wait(cursor)
         for action in split_at_commas(cursor.tokens[cursor.at :]):
-            if action and action[0].is_word("ORDER"):
-                break  # it ends the statement, and has commas of its own
             self._clauses.action(Cursor(action))
+            if any(token.is_word("ORDER", "PARTITION") for token in action[:2]):
+                break  # it ends the statement, and has commas of its own
         return AlterTable(table, self._clauses.changes, self._clauses.renamed, self._clauses.unlogged)
 
     def drop(self) -> Statement:

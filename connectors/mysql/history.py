@@ -285,15 +285,16 @@ class History:
 
     def _set(self, table: TableId, known: Known | None) -> None:
         """Note what is known of a table, if it may matter: one that is captured, or that may be renamed to be."""
-        self._changed.add(table)
-        if known is None or (table not in self._captured and table.schema not in self._databases):
-            self._known.pop(table, None)
-        else:
-            self._known[table] = known
-        self._forget_maps()
-
-    def _forget_maps(self) -> None:
         self._maps.clear()
+        before = self._known.pop(table, None)
+        if known is not None and self._matters(table):
+            self._known[table] = known
+        elif before is None:
+            return
+        self._changed.add(table)
+
+    def _matters(self, table: TableId) -> bool:
+        return table in self._captured or table.schema in self._databases
 
     def _notes(self) -> Notes:
         return {
@@ -303,7 +304,7 @@ class History:
 
     def _create(self, done: statements.CreateTable, sql: str) -> tuple[RowShape, ...]:
         table = done.table
-        if table not in self._captured and table.schema not in self._databases:
+        if not self._matters(table):
             return ()
         before = self._known.get(table)
         there = before is not None and (before.definition is not None or bool(before.statement))

@@ -1,0 +1,313 @@
+"""What the history makes of statements and maps, where a catalogue's answers are given (V1, V2)."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from connect.api import TableOptions
+from connect.errors import Failed, Retriable
+from connect.schema.model import TableId
+from connectors.mysql.columns import Column, TableDefinition
+from connectors.mysql.definition_notes import from_note, note_name, table_of, to_note
+from connectors.mysql.history import History
+from connectors.mysql.type_options import TypeOptions
+
+T, U = TableId("db", "t"), TableId("db", "u")
+ONE = TableDefinition(
+    T, (Column("id", "int", nullable=False), Column("a", "int")), ("id",), (("id",),), "utf8mb4", "InnoDB"
+)
+NOTE = note_name(T)
+
+
+class Answers:
+    """The catalogue as it is, where the log ends and where the stream stands."""
+
+    mariadb = False
+
+    def __init__(self, *definitions):
+        self.now = {definition.table: definition for definition in definitions}
+        self.at, self.last, self.asked = (1, 100), (1, 100), 0
+
+    def tables(self, tables):
+        self.asked += 1
+        return {table: self.now[table] for table in tables if table in self.now}
+
+    def database_charset(self, _):
+        return "latin1"
+
+    def here(self):
+        return self.at
+
+    def end(self):
+        return self.last
+
+
+def history(catalog, notes=(), tables=(T,)):
+    return History(dict.fromkeys(tables, TableOptions()), catalog, TypeOptions(), dict(notes))
+
+
+def started(*definitions):
+    """At its first start, and nothing follows in the log."""
+    catalog = Answers(*definitions)
+    made = history(catalog)
+    made.first(lambda: "position")
+    return made, catalog
+
+
+def run(made, sql, database="db"):
+    return made.statement(database, sql, 0, "file:1")
+
+
+def table_map(columns, name=b"t", names=None):
+    """INT columns; with names it is a map of FULL metadata."""
+    body = (
+        (9).to_bytes(6, "little")
+        + b"\1\0\2db\0"
+        + bytes([len(name)])
+        + name
+        + b"\0"
+        + bytes([columns])
+        + b"\3" * columns
+    )
+    body += b"\0" + b"\xff"
+    if names:
+        data = b"".join(bytes([len(one)]) + one for one in names)
+        body += b"\4" + bytes([len(data)]) + data
+    return body
+
+
+def names(table):
+    return [column.name for column in table.shape.schema.columns]
+
+
+def test_V2_the_first_position_lies_between_equal_readings_of_the_catalogue():
+    readings = iter([{}, {T: ONE}, {T: ONE}])
+    catalog = Answers()
+    catalog.tables = lambda _: next(readings)
+    positions = iter([1, 2])
+
+    position, notes = history(catalog).first(lambda: next(positions))
+
+    assert (position, notes) == (2, {NOTE: to_note(ONE)})
+
+
+def test_tables_that_are_altered_all_the_time_are_waited_for():
+    catalog = Answers(ONE)
+    versions = iter(range(100))
+    catalog.tables = lambda _: {T: replace(ONE, engine=str(next(versions)))}
+
+    with pytest.raises(Retriable) as failure:
+        history(catalog).first(lambda: 1)
+
+    assert failure.value.code == "ddl_under_way"
+
+
+def test_a_definition_comes_back_from_its_note():
+    column = Column("e", "enum", False, None, None, 0, "utf8mb4", ("a", "b"), False, "a", "", True, "é")
+    definition = replace(ONE, columns=(*ONE.columns, column))
+
+    assert from_note(T, json.loads(json.dumps(to_note(definition)))) == definition
+
+
+@pytest.mark.parametrize("table", [T, TableId("a/b", "c.d"), TableId("é %", "x/y")])
+def test_a_note_names_its_table(table):
+    assert table_of(note_name(table)) == table
+    assert table_of("shape:db.t") is None
+
+
+def test_F51_a_note_of_another_form_is_refused():
+    with pytest.raises(Failed) as failure:
+        history(Answers(), {NOTE: {"columns": [{"nom": "id"}]}})
+
+    assert failure.value.code == "history_note"
+
+
+def test_the_same_map_gives_the_same_shape_until_the_table_is_altered():
+    made, _ = started(ONE)
+    body = table_map(2)
+
+    first = made.table_map(body, "file:1")
+
+    assert made.table_map((10).to_bytes(6, "little") + body[6:], "file:1") is first
+    run(made, "ALTER TABLE t CHANGE a b int")
+    assert names(made.table_map(body, "file:1")) == ["id", "b"]
+
+
+def test_a_map_of_another_table_is_none():
+    made, catalog = started(ONE)
+    asked = catalog.asked
+
+    assert made.table_map(table_map(2, name=b"x"), "file:1") is None
+    assert catalog.asked == asked
+
+
+def test_a_map_with_names_needs_no_definition():
+    made = history(Answers())
+
+    table = made.table_map(table_map(2, names=[b"x", b"y"]), "file:1")
+
+    assert (names(table), table.shape.schema.key) == (["x", "y"], ())
+
+
+def test_F49_a_map_without_names_must_fit_and_the_message_says_where():
+    made, _ = started(ONE)
+
+    with pytest.raises(Failed, match="at file:1") as failure:
+        made.table_map(table_map(3), "file:1")
+
+    assert failure.value.code == "schema_mismatch"
+
+
+def test_a_table_that_nobody_knows_is_refused():
+    with pytest.raises(Failed) as failure:
+        history(Answers()).table_map(table_map(2), "file:1")
+
+    assert failure.value.code == "table_unknown"
+
+
+def test_a_statement_changes_the_note_of_its_table_only():
+    made, _ = started(ONE)
+
+    effect = run(made, "ALTER TABLE t DROP a")
+
+    assert list(effect.notes) == [NOTE]
+    assert from_note(T, effect.notes[NOTE]).columns == ONE.columns[:1]
+    assert run(made, "ALTER TABLE other.t DROP a").notes == {}
+
+
+def test_the_catalogues_words_are_taken_for_the_same_columns():
+    made, catalog = started(ONE)
+    catalog.now[T] = replace(ONE, columns=(*ONE.columns, Column("b", "int", default="16")))
+
+    effect = run(made, "ALTER TABLE t ADD b int DEFAULT 0x10")
+
+    assert effect.notes[NOTE]["columns"][2]["default"] == "16"
+
+
+def test_a_definition_of_a_later_position_is_asked_again_until_the_stream_has_passed_it():
+    catalog = Answers(replace(ONE, columns=(*ONE.columns, Column("b", "int"))))
+    catalog.last = (1, 500)
+    made = history(catalog)
+    assert names(made.table_map(table_map(3), "file:1")) == ["id", "a", "b"]
+
+    run(made, "ALTER TABLE t ADD b int")  # it is in the catalogue's answer already
+    assert names(made.table_map(table_map(3), "file:1")) == ["id", "a", "b"]
+
+    catalog.at = catalog.last = (1, 600)
+    run(made, "ALTER TABLE t DROP a")  # applied: the answer was of a place before
+    assert names(made.table_map(table_map(2), "file:1")) == ["id", "b"]
+
+
+def test_a_definition_ahead_of_the_stream_is_so_after_a_restart_too():
+    catalog = Answers(ONE)
+    catalog.last = (1, 500)
+    made = history(catalog)
+    made.table_map(table_map(2), "file:1")
+    notes = run(made, "ALTER TABLE t CHANGE x a int").notes
+
+    again = history(catalog, notes)
+
+    assert run(again, "ALTER TABLE t CHANGE y a int").notes[NOTE]["ahead"]
+
+
+def test_F52_a_statement_that_is_not_understood_is_remembered_through_a_restart():
+    made, catalog = started(ONE)
+    catalog.last = (1, 500)
+    notes = run(made, "ALTER TABLE t FROBNICATE").notes
+
+    with pytest.raises(Failed, match="FROBNICATE") as failure:
+        history(catalog, json.loads(json.dumps(notes))).table_map(table_map(2), "file:1")
+
+    assert failure.value.code == "ddl_not_understood"
+
+
+def test_F52_one_that_names_no_captured_table_is_harmless():
+    made, _ = started(ONE)
+
+    assert run(made, "FROBNICATE TABLE x").notes == {}
+    assert run(made, "ALTER TABLE x FROBNICATE").notes == {}
+
+
+def test_F52_one_that_may_be_about_a_captured_table_puts_it_in_doubt():
+    made, catalog = started(ONE)
+    catalog.last = (1, 500)
+
+    assert "statement" in run(made, "FROBNICATE TABLE `T`").notes[NOTE]
+
+
+def test_F53_a_table_of_the_same_database_is_followed_since_it_may_be_swapped_in():
+    made, _ = started(ONE)
+
+    assert note_name(TableId("db", "_new")) in run(made, "CREATE TABLE _new (id int, x int)").notes
+    assert run(made, "CREATE TABLE other._new (id int, x int)").notes == {}
+    assert run(made, "RENAME TABLE other._new TO other.x").notes == {}
+
+
+def test_F73_a_dropped_table_is_emptied_when_its_name_comes_back():
+    made, _ = started(ONE)
+
+    dropped = run(made, "DROP TABLE t")
+    created = run(made, "CREATE TABLE t (x int)")
+
+    assert (dropped.truncated, dropped.notes) == ((), {NOTE: {"dropped": True}})
+    assert [shape.schema.table for shape in created.truncated] == [T]
+
+
+def test_a_table_that_is_there_is_not_created_again():
+    made, _ = started(ONE)
+
+    effect = run(made, "CREATE TABLE IF NOT EXISTS t (x int)")
+
+    assert (effect.notes, effect.truncated) == ({}, ())
+
+
+def test_a_dropped_database_takes_its_tables_along():
+    made, _ = started(ONE)
+
+    assert run(made, "DROP DATABASE db").notes == {NOTE: {"dropped": True}}
+
+
+def test_a_swap_of_two_captured_tables_stays_in_the_file():
+    catalog = Answers(ONE, replace(ONE, table=U, columns=ONE.columns[:1]))
+    made = history(catalog, tables=(T, U))
+    made.first(lambda: 1)
+
+    run(made, "RENAME TABLE t TO x, u TO t, x TO u")
+
+    assert names(made.table_map(table_map(1), "file:1")) == ["id"]
+    assert names(made.table_map(table_map(2, name=b"u"), "file:1")) == ["id", "a"]
+
+
+@pytest.mark.parametrize(
+    "sql", ["RENAME TABLE t TO gone", "ALTER TABLE t RENAME TO gone", "RENAME TABLE t TO x, x TO gone"]
+)
+def test_a_captured_table_that_gets_a_name_outside_the_file_is_refused(sql):
+    made, _ = started(ONE)
+
+    with pytest.raises(Failed, match=r"renamed to db\.(gone|x)") as failure:
+        run(made, sql)
+
+    assert failure.value.code == "table_renamed"
+
+
+@pytest.mark.parametrize(
+    ("sql", "database", "data"),
+    [
+        ("INSERT INTO t VALUES (1)", "other", True),
+        ("UPDATE `x` SET a = 1", "db", True),
+        ("INSERT INTO mysql.rds_heartbeat2 VALUES (1)", "mysql", False),
+        ("INSERT INTO mysql.rds_heartbeat2 VALUES (1)", "", False),
+    ],
+)
+def test_F46_rows_changed_as_a_statement_matter_near_captured_tables(sql, database, data):
+    made, _ = started(ONE)
+
+    assert run(made, sql, database).data is data
+
+
+def test_rows_that_come_or_go_unlogged_are_told():
+    made, _ = started(ONE)
+
+    assert run(made, "ALTER TABLE t DROP PARTITION p").warning.startswith("db.t: rows came or went")
+    assert run(made, "ALTER TABLE x DROP PARTITION p").warning == ""
