@@ -75,8 +75,11 @@ def patched_text(cell: bytes, diffs: bytes) -> str:
         Failed: ``partial_json``: a diff does not fit the document; ``undecodable_value``.
     """
     root = [_document(cell, _NODES)]  # a holder, so that the whole document too can be replaced
-    for operation, path, value in _operations(diffs):
-        _apply(root, operation, [0, *path], value)
+    try:
+        for operation, path, value in _operations(diffs):
+            _apply(root, operation, [0, *path], value)
+    except (LookupError, TypeError, ValueError):
+        raise misfit() from None
     return _node_text(root[0])
 
 
@@ -85,7 +88,7 @@ def _document(cell: bytes, build: _Build) -> Any:
         return "null"  # what INSERT IGNORE makes of NULL in a NOT NULL column
     try:
         return _value(cell[0], cell, 1, build)
-    except (IndexError, KeyError, ValueError, struct.error):
+    except (IndexError, KeyError, ValueError, RecursionError, struct.error):
         raise undecodable("json") from None
 
 
@@ -250,20 +253,17 @@ def _path(text: str) -> list[str | int]:
 
 def _apply(root: Node, operation: int, path: Sequence[Any], value: Node) -> None:
     parent = root
-    try:
-        for leg in path[:-1]:
-            parent = _child(parent, leg)
-        leg = path[-1]
-        if operation == _INSERT:
-            _insert(parent, leg, value)
-        elif operation == _REMOVE:
-            del parent[leg]
-        elif operation == _REPLACE and (leg in parent if isinstance(parent, dict) else leg < len(parent)):
-            parent[leg] = value
-        else:
-            raise misfit()
-    except (LookupError, TypeError):
-        raise misfit() from None
+    for leg in path[:-1]:
+        parent = _child(parent, leg)
+    leg = path[-1]
+    if operation == _INSERT:
+        _insert(parent, leg, value)
+    elif operation == _REMOVE:
+        del parent[leg]
+    elif operation == _REPLACE and (leg in parent if isinstance(parent, dict) else leg < len(parent)):
+        parent[leg] = value
+    else:
+        raise misfit()
 
 
 def _child(parent: Node, leg: Any) -> Node:

@@ -233,7 +233,7 @@ class LogTable:
             if kind.diffs or any(present != self._all for present in presents):
                 return list(self._partial(kind, body, at, presents))
             return list(self._whole(kind, body, at))
-        except IndexError:
+        except (IndexError, KeyError, struct.error):
             raise bad_image() from None
 
     def _head(self, kind: RowsKind, body: bytes) -> tuple[int, list[int]]:
