@@ -37,9 +37,11 @@ docs: venv       ## the reference pages, from the models and the codes
 
 SCALE ?= 10
 SECONDS ?= 60
-torture: venv    ## the long tests; then pgbench and kill -9 for a minute, and every change is looked for (SEED= replays)
+torture: venv    ## the long tests; then, for each source, writers and kill -9 for a minute, and every change is looked for (SEED= replays)
 	$(BIN)/python -m pytest -m long
-	$(BIN)/python -m connect.testing.torture --scale $(SCALE) --seconds $(SECONDS) --seed "$(SEED)" $(ARGS)
+	for origin in postgres mysql mariadb; do \
+	  $(BIN)/python -m connect.testing.torture --origin $$origin --scale $(SCALE) --seconds $(SECONDS) --seed "$(SEED)" $(ARGS) \
+	    || exit 1; done
 
 clean:           ## remove what the targets made here
 	rm -rf $(VENV) build dist *.egg-info

@@ -40,6 +40,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost: the file was not touched.",
         "Give another name, or move the old file away.",
     ),
+    "topics_none": Explanation(
+        "No topic of the cluster is what the command looks for: by default compacted ones that are not internal.",
+        "Nothing is lost: nothing was written.",
+        "Name topics or patterns with --topic; a principal sees only topics that it may DESCRIBE.",
+    ),
     "report_unwritable": Explanation(
         "The zip of connect report cannot be written where it should be.",
         "Nothing is lost: nothing was changed.",

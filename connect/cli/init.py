@@ -96,5 +96,5 @@ def _sinks(kafka: str, registry: str, name: str, wanted: list[str]) -> str:
         picked = [t for t in names if "compact" in policies[t]["cleanup.policy"] and not t.endswith(internal)]
     if not picked:
         what = "no topic matches" if wanted else "the cluster has no compacted topic that this principal sees"
-        raise Failed("topics", what, hint=f"There are: {', '.join(names[:20]) or 'none'}; name them with --topic.")
+        raise Failed("topics_none", what, hint=f"There are: {', '.join(names[:20]) or 'none'}; name them with --topic.")
     return sketch.sinks_file(sketch.Where(name, "", "", kafka, registry), picked)

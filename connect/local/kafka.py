@@ -85,7 +85,7 @@ class Kafka(Server):
         self.make_folder("tmp")
         self.write("log4j2.properties", _LOGGING)
         settings = self.write("server.properties", _PROPERTIES + self._listeners(ports))
-        format_words: list[str | Path] = ["format", "-t", _cluster_id(), "-c", settings]
+        format_words: list[str | Path] = ["format", "-t", cluster_id(uuid.uuid4()), "-c", settings]
         if security := self.site.security:
             scram = f"SCRAM-SHA-512=[name={security.user},password={security.password}]"
             format_words += ["--add-scram", scram]
@@ -141,5 +141,7 @@ class Kafka(Server):
         return "".join(f"{key}={value}\n" for key, value in lines.items())
 
 
-def _cluster_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+def cluster_id(number: uuid.UUID) -> str:
+    """A cluster's id as Kafka writes it; never one that its tools would take for an option."""
+    text = base64.urlsafe_b64encode(number.bytes).decode().rstrip("=")
+    return f"A{text[1:]}" if text.startswith("-") else text

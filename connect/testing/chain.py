@@ -14,7 +14,8 @@ from elasticsearch import Elasticsearch, NotFoundError, helpers
 
 from connect.demo.verdict import Verdict, check, check_events, differing, fold
 from connect.errors import ConnectError
-from connect.testing.oracle import LogOracle, canonical, columns, rows
+from connect.testing.oracle import canonical, rows
+from connect.testing.origin import PostgresOrigin
 from connect.testing.topics import read_topic
 from connect.testing.victim import Victim, brief
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from connect.demo.verdict import Row
     from connect.testing.oracle import TableLog
+    from connect.testing.origin import Origin
 
 SOURCE: Final = "bench"  # the source's name
 _QUIET_SECONDS: Final = 0.7
@@ -32,11 +34,14 @@ _SAY_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Of the servers, as clients take them; a sink whose address is empty is left out of the file."""
+    """Of the servers, as clients take them; a sink whose address is empty is left out of the file.
+
+    ``database`` is Postgres' own: another source has an ``Origin``.
+    """
 
     kafka: str
     registry: str
-    database: str
+    database: str = ""
     warehouse: str = ""
     search: str = ""
 
@@ -76,17 +81,25 @@ class Chain:
         tables: Table → its key columns; () for a table without a key.
         folder: For the file and the worker's log.
         partitions: Of the topics.
+        origin: The database that is captured; by default the Postgres of ``where``.
     """
 
     def __init__(
-        self, group: str, where: Addresses, tables: Mapping[str, tuple[str, ...]], folder: Path, *, partitions: int = 3
+        self,
+        group: str,
+        where: Addresses,
+        tables: Mapping[str, tuple[str, ...]],
+        folder: Path,
+        *,
+        partitions: int = 3,
+        origin: Origin | None = None,
     ) -> None:
         self.group = group
         self.where = where
         self.tables = dict(tables)
         self.slot = f"connect_{group.replace('-', '_')}"
         self.positions = f"{group}.{SOURCE}.positions"
-        self.oracle = LogOracle(where.database, f"{self.slot}_oracle", self.tables)
+        self.origin = origin or PostgresOrigin(where.database, self.slot, self.tables)
         self._folder = folder
         self._partitions = partitions
         self._workers: list[Victim] = []
@@ -100,16 +113,14 @@ class Chain:
     def write_file(self, tables: Sequence[str]) -> None:
         """Write the file anew, capturing these tables."""
         source = {
-            "plugin": "postgres",
-            "url": self.where.database,
-            "slot": self.slot,
+            **self.origin.config(),
             "topic_prefix": self.group,
-            "heartbeat": "500ms",
             "defaults": {"partitions": self._partitions},
             # Without a key there is no order but a partition's, and a TRUNCATE needs one.
             "tables": {table: {} if self.tables[table] else {"partitions": 1} for table in tables},
         }
-        topics = [f"{self.group}.public.*", f"{self.group}.public.*.events"]
+        schemas = sorted({table.split(".")[0] for table in self.tables})
+        topics = [f"{self.group}.{schema}.*{view}" for schema in schemas for view in ("", ".events")]
         targets = {"warehouse": ("sql", self.where.warehouse), "search": ("elasticsearch", self.where.search)}
         config = {
             "name": self.group,
@@ -140,12 +151,6 @@ class Chain:
         """Where a table's changes go."""
         return f"{self.group}.{table}" if self.tables[table] else f"{self.group}.{table}.events"
 
-    def log_end(self) -> int:
-        """The end of the source's log: an LSN as a number."""
-        with psycopg.connect(self.where.database, autocommit=True) as connection:
-            [(end,)] = connection.execute("SELECT pg_current_wal_insert_lsn() - '0/0'").fetchall()
-        return int(end)
-
     def settle(self, worker: Victim, seconds: float, say: Callable[[str], None] = lambda _: None) -> float:
         """Wait until everything that was written has arrived everywhere; how many seconds it took.
 
@@ -154,7 +159,7 @@ class Chain:
         Raises:
             ConnectError: It has not in time, or the worker ended.
         """
-        end, started, quiet, said = self.log_end(), time.monotonic(), 0, 0.0
+        end, started, quiet, said = self.origin.end(), time.monotonic(), 0, 0.0
         wanted = {self.topic(table) for table in self.tables}
         while quiet < 2:
             worker.check()
@@ -170,9 +175,9 @@ class Chain:
             time.sleep(_QUIET_SECONDS)
         return time.monotonic() - started
 
-    def _arrived(self, status: Mapping[str, Any], end: int, wanted: set[str]) -> bool:
+    def _arrived(self, status: Mapping[str, Any], end: Any, wanted: set[str]) -> bool:
         source = status.get(SOURCE, {})
-        if not source.get("complete") or (source.get("position", {}).get("lsn_commit") or 0) < end:
+        if not source.get("complete") or self.origin.place(source.get("position") or {}) < end:
             return False
         sinks = [status.get(name, {}) for name in self.sinks]
         return all(wanted <= set(sink.get("tables", ())) and sink.get("lag_records") == 0 for sink in sinks)
@@ -182,14 +187,12 @@ class Chain:
 
         ``late`` names tables that were written to before their capture began.
         """
-        logs = self.oracle.read()
+        logs = self.origin.logs()
         return {table: self._compare(table, logs[table], late=table in late) for table in self.tables}
 
     def _compare(self, table: str, log: TableLog, *, late: bool) -> Compared:
         content = read_topic(self.where.kafka, self.where.registry, self.topic(table))
-        with psycopg.connect(self.where.database) as source:
-            here = list(rows(source, table))
-            names = columns(source, table)
+        here, names = list(self.origin.rows(table)), self.origin.columns(table)
         result = Compared(rows=len(here), moved=content.moved)
         if self.tables[table]:
             result.changes = check(log.histories, content.histories, late=late)
@@ -214,15 +217,10 @@ class Chain:
                 yield tuple(_from_document(hit["_source"].get(name)) for name in names)
 
     def close(self) -> None:
-        """End every worker and drop both slots."""
+        """End every worker and let the source forget."""
         for worker in self._workers:
             worker.stop()
-        with psycopg.connect(self.where.database, autocommit=True) as connection:
-            query = "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots WHERE slot_name = ANY(%s)"
-            slots = [self.slot, f"{self.slot}_oracle"]
-            connection.execute(query, (slots,))
-            drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = ANY(%s)"
-            connection.execute(drop, (slots,))
+        self.origin.close()
 
 
 def _from_document(value: object) -> str | None:

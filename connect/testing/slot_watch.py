@@ -7,39 +7,36 @@ in the partitions. So what counts is whether the position's record was in the lo
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import orjson
 import psycopg
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connect.kafka.client import LOGGER, quiet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
     from typing import Self
+
+    from connect.testing.position_watch import Committed
 
 _EVERY_SECONDS: Final = 0.1
 
 
-class _Position(NamedTuple):
-    offset: int
-    lsn: int
-    at: float  # monotonic seconds
+class Sample(NamedTuple):
+    """What the slot had confirmed, and the end of the positions topic, open transactions included, asked after it."""
 
-
-class _Sample(NamedTuple):
     lsn: int
-    end: int  # of the positions topic, open transactions included, asked after the slot
+    end: int
 
 
 class SlotWatch:
-    """Samples the slot, then the positions topic's end, every 100 ms; reads the positions meanwhile.
+    """Samples the slot, then the positions topic's end, every 100 ms. One thread, joined by ``__exit__``.
 
-    Both are compared at the end, so that a slow reader is no false alarm. Two threads, joined by ``__exit__``.
+    What it saw is compared at the end with what was committed, so that a slow reader is no false alarm.
 
     Args:
         url: Of the database, as one who may read ``pg_replication_slots``.
@@ -54,61 +51,29 @@ class SlotWatch:
         self._bootstrap = bootstrap
         self._topic = topic
         self._stop = threading.Event()
-        self._positions: list[_Position] = []
-        self._samples: list[_Sample] = []
-        self._threads = [
-            threading.Thread(target=self._read_positions, name="positions"),
-            threading.Thread(target=self._sample, name="slot"),
-        ]
+        self._thread = threading.Thread(target=self._sample, name="slot")
+        self.samples: list[Sample] = []
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
 
-    @property
-    def samples(self) -> int:
-        """How often it looked."""
-        return len(self._samples)
-
-    @property
-    def lsn(self) -> int:
-        """Of the last committed position; 0 before the first."""
-        return self._positions[-1].lsn if self._positions else 0
-
-    def passed_at(self, lsn: int) -> float | None:
-        """When (monotonic seconds) the committed position first was at or past an LSN; None: not yet."""
-        return next((position.at for position in reversed(self._passed(lsn))), None)
-
-    def _passed(self, lsn: int) -> list[_Position]:
-        found = []
-        for position in reversed(self._positions):
-            if position.lsn < lsn:
-                break
-            found.append(position)
-        return found
-
-    def early(self) -> list[str]:
+    def early(self, positions: Iterable[Committed]) -> list[str]:
         """Samples in which the slot was above the last committed position; empty is right. Call it after the end."""
-        wrong, committed, positions = [], 0, iter(self._positions)
-        upcoming = next(positions, None)
-        for sample in self._samples:
+        wrong, committed, coming = [], 0, iter(positions)
+        upcoming = next(coming, None)
+        for sample in self.samples:
             while upcoming is not None and upcoming.offset < sample.end:
-                committed, upcoming = upcoming.lsn, next(positions, None)
+                committed, upcoming = upcoming.place, next(coming, None)
             if committed and sample.lsn > committed:
                 wrong.append(f"the slot was at {sample.lsn:X}, the committed position at {committed:X}")
         return wrong
-
-    def went_back(self) -> int:
-        """How often a committed position was below the one before it (invariant 3)."""
-        return sum(b.lsn < a.lsn for a, b in zip(self._positions, self._positions[1:], strict=False))
 
     def _sample(self) -> None:
         admin = AdminClient({"bootstrap.servers": self._bootstrap, "error_cb": quiet}, logger=LOGGER)
@@ -129,26 +94,4 @@ class SlotWatch:
         [answer] = admin.list_offsets(
             {place: OffsetSpec.latest()}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=5
         ).values()
-        self._samples.append(_Sample(int(found[0]), answer.result().offset))
-
-    def _read_positions(self) -> None:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._bootstrap,
-                "group.id": f"{self._topic}.watch",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "error_cb": quiet,
-            },
-            logger=LOGGER,
-        )
-        try:
-            consumer.assign([TopicPartition(self._topic, 0, 0)])
-            while not self._stop.is_set():
-                for message in consumer.consume(1000, _EVERY_SECONDS):
-                    if message.error() is None and message.key() == b"position":
-                        lsn = int(orjson.loads(message.value() or b"{}")["lsn_commit"])
-                        self._positions.append(_Position(message.offset() or 0, lsn, time.monotonic()))
-        finally:
-            consumer.close()
+        self.samples.append(Sample(int(found[0]), answer.result().offset))

@@ -83,7 +83,7 @@ def make_chain(stack: Stack, tmp_path: Path) -> Iterator[Callable[..., Chain]]:
             connection.execute(SCHEMA.format(tables=tables).encode())
         chain = Chain(group, Addresses(database=url, **servers), TABLES, tmp_path)
         chains.append(chain)
-        chain.oracle.begin()
+        chain.origin.begin()
         return chain
 
     yield make

@@ -35,7 +35,7 @@ def test_W1_the_first_run_dies_and_the_second_goes_on(failpoint, make_chain, loa
     writing = load(chain)
     assert run_source(chain, failpoint=failpoint) == 137
     writing.stop()
-    assert run_source(chain, lsn=chain.log_end()) == 0
+    assert run_source(chain, lsn=chain.origin.end()) == 0
     assert_equal(chain, late=chain.tables)
 
 
@@ -46,5 +46,5 @@ def test_W1_a_streaming_run_dies_and_the_next_goes_on(failpoint, make_chain, loa
     writing = load(chain)
     assert run_source(chain, lsn=1 << 63, failpoint=failpoint) == 137
     writing.stop()
-    assert run_source(chain, lsn=chain.log_end()) == 0
+    assert run_source(chain, lsn=chain.origin.end()) == 0
     assert_equal(chain)

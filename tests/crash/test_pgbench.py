@@ -13,9 +13,9 @@ pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 def test_pgbench_and_kills_lose_and_repeat_nothing(stack, tmp_path) -> None:
     plan = Plan(scale=1, seconds=15, rate=200, pause=(1.5, 3.0), settle=90.0, seed=11)
-    chain = chain_for(stack, f"j-{uuid.uuid4().hex[:8]}", tmp_path, plan)
+    chain, load = chain_for(stack, f"j-{uuid.uuid4().hex[:8]}", tmp_path, plan)
     try:
-        outcome = Torture(chain, plan, print).run()
+        outcome = Torture(chain, load, plan, print).run()
     finally:
         chain.close()
     assert len(outcome.kills) >= 4

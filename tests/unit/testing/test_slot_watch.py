@@ -1,24 +1,19 @@
-"""What the watch makes of what it saw."""
+"""What the watches make of what they saw."""
 
 from __future__ import annotations
 
 import pytest
 
-from connect.testing.slot_watch import SlotWatch, _Position, _Sample
+from connect.testing.position_watch import Committed, PositionWatch
+from connect.testing.slot_watch import Sample, SlotWatch
+
+POSITIONS = [Committed(0, 100, 0.0), Committed(3, 200, 3.0), Committed(6, 300, 6.0)]
 
 
-@pytest.fixture
-def saw():
-    def make(positions: list[tuple[int, int]], samples: list[tuple[int, int]]) -> SlotWatch:
-        watch = SlotWatch("", "", "", "")
-        watch._positions += [_Position(offset, lsn, float(offset)) for offset, lsn in positions]
-        watch._samples += [_Sample(lsn, end) for lsn, end in samples]
-        return watch
-
-    return make
-
-
-POSITIONS = [(0, 100), (3, 200), (6, 300)]
+def watch(positions: list[Committed]) -> PositionWatch:
+    made = PositionWatch("", "", lambda position: position)
+    made.positions += positions
+    return made
 
 
 @pytest.mark.parametrize(
@@ -32,17 +27,19 @@ POSITIONS = [(0, 100), (3, 200), (6, 300)]
         ([(999, 0)], 0),  # before the first position
     ],
 )
-def test_a_slot_above_the_committed_position_is_told(saw, samples, early) -> None:
-    assert len(saw(POSITIONS, samples).early()) == early
+def test_a_slot_above_the_committed_position_is_told(samples, early) -> None:
+    slot = SlotWatch("", "", "", "")
+    slot.samples += [Sample(*sample) for sample in samples]
+    assert len(slot.early(POSITIONS)) == early
 
 
-def test_positions_that_go_back_are_counted(saw) -> None:
-    assert saw(POSITIONS, []).went_back() == 0
-    assert saw([*POSITIONS, (9, 250)], []).went_back() == 1
+def test_positions_that_go_back_are_counted() -> None:
+    assert watch(POSITIONS).went_back() == 0
+    assert watch([*POSITIONS, Committed(9, 250, 9.0)]).went_back() == 1
 
 
-def test_when_an_lsn_was_passed_first(saw) -> None:
-    watch = saw(POSITIONS, [])
-    assert watch.passed_at(150) == 3.0
-    assert watch.passed_at(200) == 3.0
-    assert watch.passed_at(301) is None
+def test_when_a_place_was_passed_first() -> None:
+    positions = watch(POSITIONS)
+    assert positions.passed_at(150) == 3.0
+    assert positions.passed_at(200) == 3.0
+    assert positions.passed_at(301) is None
