@@ -28,7 +28,7 @@ _ABSENT: Final = (1146, 1049)  # no such table, no such database
 _SYSTEM: Final = ("information_schema", "mysql", "performance_schema", "sys")
 
 _TABLES: Final = """
-SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_COLLATION, TABLE_ROWS, DATA_LENGTH
+SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_COLLATION, TABLE_TYPE, TABLE_ROWS, DATA_LENGTH
   FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND {where}
 """
 _COLUMNS: Final = """
@@ -67,19 +67,20 @@ def read_tables(connection: Connection, tables: Collection[TableId] | None = Non
     checks = _rows(connection, _JSON, tables, "CONSTRAINT_SCHEMA") if mariadb else ()
     json = {(schema, table, column.lower()) for schema, table, column in checks}
     found = {}
-    for schema, name, engine, collation, *_ in heads:
+    for schema, name, engine, collation, kind, *_ in heads:
         table = TableId(schema, name)
         described = tuple(_column(row, mariadb=mariadb, json=json) for row in columns.get(table, ()))
         primary, unique = _keys(keys.get(table, ()))
         charset = charset_name(collation.partition("_")[0]) if collation else None
-        found[table] = TableDefinition(table, described, primary, unique, charset, engine)
+        versioned = kind == "SYSTEM VERSIONED"
+        found[table] = TableDefinition(table, described, primary, unique, charset, engine, versioned)
     return found
 
 
 def read_sizes(connection: Connection, tables: Collection[TableId]) -> dict[TableId, tuple[int, int]]:
     """Rows and bytes without indexes of each table, by the server's statistics."""
     rows = _rows(connection, _TABLES, tables)
-    return {TableId(row[0], row[1]): (int(row[4] or 0), int(row[5] or 0)) for row in rows}
+    return {TableId(row[0], row[1]): (int(row[5] or 0), int(row[6] or 0)) for row in rows}
 
 
 def read_database_charsets(connection: Connection) -> dict[str, str]:

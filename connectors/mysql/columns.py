@@ -59,7 +59,8 @@ class TableDefinition:
         primary_key: Names in key order; empty without one. A key over prefixes counts with its whole columns.
         unique_keys: Every unique index over whole NOT NULL columns, the primary key first (rule N4).
         charset: The default of text columns that are added later.
-        engine: ``InnoDB``, ``MyISAM``, …; None for what is no base table.
+        engine: ``InnoDB``, ``MyISAM``, …; None where it is not known.
+        versioned: Whether MariaDB keeps its old rows in it (WITH SYSTEM VERSIONING).
     """
 
     table: TableId
@@ -68,6 +69,7 @@ class TableDefinition:
     unique_keys: tuple[tuple[str, ...], ...] = ()
     charset: str | None = None
     engine: str | None = None
+    versioned: bool = False
 
     def column(self, name: str) -> Column | None:
         """The column of that name, however its letters' case is written; None where there is none."""

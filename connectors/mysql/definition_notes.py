@@ -30,13 +30,14 @@ def table_of(name: str) -> TableId | None:
 def to_note(definition: TableDefinition) -> dict[str, Any]:
     """A definition as a note; what is as by default is left out."""
     columns = [{k: v for k, v in asdict(c).items() if _DEFAULTS.get(k, MISSING) != v} for c in definition.columns]
-    return {
+    note = {
         "columns": columns,
         "primary_key": list(definition.primary_key),
         "unique_keys": [list(key) for key in definition.unique_keys],
         "charset": definition.charset,
         "engine": definition.engine,
     }
+    return {**note, "versioned": True} if definition.versioned else note
 
 
 def from_note(table: TableId, note: dict[str, Any]) -> TableDefinition:
@@ -53,6 +54,7 @@ def from_note(table: TableId, note: dict[str, Any]) -> TableDefinition:
             tuple(tuple(key) for key in note["unique_keys"]),
             note["charset"],
             note["engine"],
+            note.get("versioned", False),
         )
     except (KeyError, TypeError):
         raise Failed(

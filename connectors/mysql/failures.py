@@ -253,6 +253,11 @@ _TABLES: Final[dict[str, tuple[str, str, str]]] = {
         _WAITS,
         "Run the version that wrote it.",
     ),
+    "system_versioned": (
+        "A captured table keeps its old rows (WITH SYSTEM VERSIONING), and the log has them as if they were current.",
+        _WAITS,
+        "ALTER TABLE … DROP SYSTEM VERSIONING, or take the table out of `tables:`.",
+    ),
     "unknown_column_type": (
         "A captured table has a column of a type that this version does not know.",
         _WAITS,

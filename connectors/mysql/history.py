@@ -33,7 +33,7 @@ from connectors.mysql.ddl import parse
 from connectors.mysql.ddl_columns import NotUnderstoodError
 from connectors.mysql.definition_notes import from_note, note_name, table_of, to_note
 from connectors.mysql.row_image import LogTable
-from connectors.mysql.shapes import log_table, snapshot_shape
+from connectors.mysql.shapes import log_table, snapshot_shape, system_versioned
 from connectors.mysql.table_map import TableMap, map_key, map_table, parse_table_map
 
 if TYPE_CHECKING:
@@ -156,6 +156,7 @@ class History:
         before the catalogue showed it.
 
         Raises:
+            Failed: ``system_versioned``.
             Retriable: ``ddl_under_way``: the tables are altered all the time.
             pymysql.Error: Of the catalogue.
         """
@@ -164,6 +165,7 @@ class History:
             at = position()
             after = self._catalog.tables(self._captured)
             if after == before:
+                _refuse_versioned(after.values())
                 self._known = {table: Known(definition) for table, definition in after.items()}
                 return at, {note_name(table): known.note() for table, known in self._known.items()}
             before = after
@@ -408,6 +410,12 @@ class History:
                 hint="Take the table out of `tables:`, or remove the source and start anew.",
             )
         return snapshot_shape(definition, self._options, self._captured[table].key)
+
+
+def _refuse_versioned(definitions: Iterable[TableDefinition]) -> None:
+    for definition in definitions:
+        if definition.versioned:
+            raise system_versioned(definition.table)
 
 
 def _alike(one: TableDefinition, other: TableDefinition) -> bool:

@@ -52,8 +52,10 @@ def log_table(
 
     Raises:
         Failed: ``schema_mismatch``: the map has no names, and the definition is of other columns (F49);
-            ``old_temporal_format``, ``column_missing``.
+            ``old_temporal_format``, ``system_versioned``, ``column_missing``.
     """
+    if definition is not None and definition.versioned:
+        raise system_versioned(definition.table)
     columns = resolve(definition, table_map)
     pairs = list(zip(columns, table_map.columns, strict=True))
     primary = table_map.primary_key
@@ -65,6 +67,15 @@ def log_table(
     )
     decode = tuple(log_decoder(column, log, options) for column, log in pairs)
     return LogTable(RowShape(schema, form.split, decode), form)
+
+
+def system_versioned(table: TableId) -> Failed:
+    """The error for a table whose old rows stand in it, and in the log, beside the current ones."""
+    return Failed(
+        "system_versioned",
+        f"{table}: the log has its old rows too, which would be taken for current ones",
+        hint="ALTER TABLE … DROP SYSTEM VERSIONING; or take the table out of `tables:`.",
+    )
 
 
 def log_shape(

@@ -59,6 +59,8 @@ class Clauses:
         while cursor and not cursor.next.is_word("PARTITION", "SELECT", "AS"):
             if cursor.next.is_sign("("):
                 cursor.group()
+            elif cursor.accept("WITH", "SYSTEM", "VERSIONING"):
+                raise NotUnderstoodError("system versioning is not followed")
             else:
                 self.option(cursor, cursor.take())
 

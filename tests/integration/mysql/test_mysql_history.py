@@ -320,3 +320,60 @@ def test_a_table_that_the_file_names_later_begins_as_the_catalogue_has_it(log):
     assert values(reader.read(1)) == [{"id": 1, "a": 2}]
     log.sql("ALTER TABLE u ADD b int FIRST", "INSERT INTO u VALUES (3, 4, 5)")
     assert values(reader.read(1)) == [{"b": 3, "id": 4, "a": 5}]
+
+
+@pytest.fixture
+def mariadb(servers, tmp_path):
+    servers["mariadb"].execute("SET GLOBAL binlog_row_metadata = FULL")
+    made = Log(servers["mariadb"], "mariadb", tmp_path / "spool")
+    yield made
+    made.close()
+
+
+def test_a_table_that_keeps_its_old_rows_is_refused_at_the_start(mariadb):
+    """An UPDATE of it logs the old row as inserted: after the new one, under its key."""
+    mariadb.sql("CREATE TABLE t (id int PRIMARY KEY, a int) WITH SYSTEM VERSIONING")
+
+    with pytest.raises(Failed) as failure:
+        mariadb.follow()
+
+    assert failure.value.code == "system_versioned"
+
+
+def test_a_table_that_begins_to_keep_its_old_rows_is_refused(mariadb):
+    mariadb.sql("CREATE TABLE t (id int PRIMARY KEY, a int)")
+    reader = mariadb.follow()
+    mariadb.sql("ALTER TABLE t ADD SYSTEM VERSIONING", "INSERT INTO t VALUES (1, 1)")
+
+    with pytest.raises(Failed) as failure:
+        reader.read(1)
+
+    assert failure.value.code == "system_versioned"
+
+
+@pytest.mark.parametrize("metadata", ["FULL", "MINIMAL", "NO_LOG"])
+def test_the_temporal_forms_of_old_tables_are_read_by_their_definition(servers, metadata, tmp_path):
+    """A table map has not even the digits of their fractions (types.md A11)."""
+    server = servers["mariadb"]
+    server.execute(f"SET GLOBAL binlog_row_metadata = {metadata}")
+    server.execute("SET GLOBAL mysql56_temporal_format = OFF")
+    log = Log(server, "mariadb", tmp_path / "spool")
+    kinds = [f"{kind}({digits}) NULL" for kind in ("datetime", "time", "timestamp") for digits in range(7)]
+    columns = ", ".join(f"c{n} {kind}" for n, kind in enumerate(kinds))
+    log.sql(f"CREATE TABLE t (id int PRIMARY KEY, {columns})", f"CREATE TABLE u (id int PRIMARY KEY, {columns})")
+    server.execute("SET GLOBAL mysql56_temporal_format = ON")
+    log.sql(f"CREATE TABLE v (id int PRIMARY KEY, {columns})")
+    reader = log.follow("t", "u", "v")
+    values = []
+    for datetime, time in [("2018-06-20 15:13:16.945104", "-12:34:56.789012"), ("1999-12-31 23:59:59", "838:59:58.5")]:
+        values.append(", ".join([f"'{datetime}'"] * 7 + [f"'{time}'"] * 7 + [f"'{datetime}'"] * 7))
+    values.append(", ".join(["'0000-00-00'"] * 7 + ["'00:00:00'"] * 7 + ["'0000-00-00'"] * 7))
+    for table in ("t", "u", "v"):
+        log.sql(*(f"INSERT INTO {table} VALUES ({i}, {row})" for i, row in enumerate(values)))
+
+    events = reader.read(9)
+
+    log.close()
+    rows = {name: [event.after.to_dict() for event in events if event.table.name == name] for name in ("t", "u", "v")}
+    assert rows["t"] == rows["u"] == rows["v"]
+    assert rows["t"][2]["c6"] is None
