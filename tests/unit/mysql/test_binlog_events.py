@@ -1,0 +1,80 @@
+"""Bodies of events as servers wrote them."""
+
+import pytest
+
+from connect.errors import Failed
+from connectors.mysql.binlog import events
+from connectors.mysql.binlog.events import Xid
+
+A = bytes.fromhex("0cc7ab90e5bd11f18c4602fc00000001")
+# Recorded from MySQL 9.7.
+TAGGED = (
+    b'\x02v\x00\x00\x00\x02\x18\x1d\x03\xad\x02A\x02\x95\x03\xf5\x02"\xc5\x031\x02\x8c\x04\xf1\x03\x00\x00\x00\x02\x04\x04'
+    b"\x06\x06abc\x08\x89\x05\n\x91\x05\x0c\x7f\xab\xf3@\xd0\xca`\x06\x10\xb5\x06\x12\x83\x12\x0b"
+)
+QUERY = (
+    b"\x0f\x00\x00\x00\x00\x00\x00\x00\x06\x00\x00\x1d\x00\x00\x00\x00\x00\x00\x01 \x00\xa0E\x00\x00\x00\x00\x06\x03std"
+    b"\x04\xff\x00\xff\x00\xff\x00\x12\xff\x00b_look\x00BEGIN"
+)
+XA_PREPARE = b"\x00\x01\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00x1"
+# Recorded from MariaDB 11.4.
+MARIADB_XA = b"\x92\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00L\x01\x00\x00\x00\x02\x00x1\x01\xff"
+MARIADB_TRUNCATE = b"\x95\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00)\x00\x00\x00\x00\x00\x00"
+
+
+def test_F60_a_tagged_gtid_is_read():
+    assert events.parse_tagged_gtid(TAGGED) == (A, "abc", 1, 1795274053841835)
+
+
+def test_a_tagged_gtid_with_a_field_that_must_be_known_fails():
+    newer = TAGGED[3:] + b"\x1a\x02"  # a field 13
+    assert events.parse_tagged_gtid(b"\x02\x7a\x00" + newer)[2] == 1
+
+    with pytest.raises(Failed) as failed:
+        events.parse_tagged_gtid(b"\x02\x7a\x1a" + newer)
+    assert failed.value.code == "unknown_event"
+
+
+def test_a_gtid_that_was_replicated_has_the_time_of_its_first_commit():
+    immediate, original = (7 | 1 << 55).to_bytes(7, "little"), (5).to_bytes(7, "little")
+    body = b"\0" + A + (9).to_bytes(8, "little") + b"\2" + bytes(16)
+
+    assert events.parse_gtid(body + immediate + original) == (A, "", 9, 5)
+    assert events.parse_gtid(body + (7).to_bytes(7, "little")) == (A, "", 9, 7)
+    assert events.parse_gtid(body[:25]) == (A, "", 9, 0)
+
+
+def test_a_statement_has_its_session():
+    assert events.parse_query(QUERY) == (15, "b_look", "BEGIN", 0x45A00020)
+
+
+def test_mariadb_says_whether_a_commit_follows():
+    assert events.parse_mariadb_gtid(MARIADB_XA) == (0, 0x92, False, True)
+    assert events.parse_mariadb_gtid(MARIADB_TRUNCATE) == (0, 0x95, True, False)
+
+
+def test_S8_an_xa_transaction_has_the_same_id_in_all_its_events():
+    assert events.parse_xa_prepare(XA_PREPARE) == (Xid(1, b"x1", b""), False)
+    assert events.parse_xid(" X'7831',X'',1") == Xid(1, b"x1", b"")
+    assert events.parse_xid("X'',X'00FF',-1") == Xid(0xFFFFFFFF, b"", b"\x00\xff")
+
+
+def test_S13_an_xa_id_in_another_spelling_fails():
+    with pytest.raises(Failed) as failed:
+        events.parse_xid("'x1'")
+
+    assert failed.value.code == "unknown_event"
+
+
+def test_the_second_form_of_a_heartbeat_has_64_bits():
+    name = b"binlog.000009"
+    body = b"\x01" + bytes([len(name)]) + name + b"\x02\x09\xfe" + (2**33).to_bytes(8, "little") + b"\0"
+
+    assert events.parse_heartbeat_v2(body) == ("binlog.000009", 2**33)
+
+
+def test_an_old_log_is_refused():
+    with pytest.raises(Failed) as failed:
+        events.parse_format(bytes(19) + b"\3\0" + bytes(100))
+
+    assert failed.value.code == "protocol"
