@@ -206,7 +206,7 @@ def parse_tagged_gtid(body: bytes) -> GtidEvent:
             length, at = varlen(body, at)
             tag, at = body[at : at + length].decode(), at + length
         elif field > 11:
-            if field < last_needed:
+            if field <= last_needed:
                 raise Failed("unknown_event", f"a GTID event has a field {field}", hint="Run a newer version.")
             break
         else:
