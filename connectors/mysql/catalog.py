@@ -231,6 +231,7 @@ class ServerCatalog:
         self._server = server
         self._here = here
         self.mariadb = server.is_mariadb
+        self.lower_names = server.lower_case_names == 1
 
     def tables(self, tables: Collection[TableId]) -> dict[TableId, TableDefinition]:
         """The tables of these names that exist, once no DDL of them is under way."""

@@ -23,7 +23,7 @@ from connectors.mysql.statements import (
     Statement,
     TruncateTable,
 )
-from connectors.mysql.table_clauses import Clauses, add_unique, table_name
+from connectors.mysql.table_clauses import Clauses, Names, add_unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,19 +41,19 @@ _HARMLESS: Final = frozenset(
 )
 
 
-def parse(sql: str, database: str, sql_mode: int = 0, *, mariadb: bool = False) -> Statement:
+def parse(sql: str, names: Names | str, sql_mode: int = 0, *, mariadb: bool = False) -> Statement:
     """What a statement does to tables; None for nothing.
 
     Args:
         sql: The statement as the log has it.
-        database: Default database of the session that ran it.
+        names: The default database of the session that ran it, and how names are spelled.
         sql_mode: Of that session, as bits.
         mariadb: Whether MariaDB ran it.
     """
     found = list(tokens(sql, sql_mode, mariadb=mariadb))
     while found and found[-1].is_sign(";"):
         found.pop()
-    parser = _Parser(found, database, sql_mode, mariadb=mariadb)
+    parser = _Parser(found, Names(names) if isinstance(names, str) else names, sql_mode, mariadb=mariadb)
     try:
         return parser.statement()
     except NotUnderstoodError as error:
@@ -67,11 +67,11 @@ def _names(found: Sequence[Token]) -> frozenset[str]:
 class _Parser:
     """One statement. ``table`` is the table that it is about, once that is known."""
 
-    def __init__(self, found: Sequence[Token], database: str, sql_mode: int, *, mariadb: bool) -> None:
+    def __init__(self, found: Sequence[Token], names: Names, sql_mode: int, *, mariadb: bool) -> None:
         self.table: TableId | None = None
         self._cursor = Cursor(found)
-        self._database = database
-        self._clauses = Clauses(database, sql_mode, mariadb=mariadb)
+        self._names = names
+        self._clauses = Clauses(names, sql_mode, mariadb=mariadb)
 
     def statement(self) -> Statement:
         first = self._cursor.take()
@@ -79,13 +79,13 @@ class _Parser:
         if word in _STATEMENTS:
             return _STATEMENTS[word](self)
         if word in _DATA:
-            return Data(_names(self._cursor.tokens), self._database)
+            return Data(_names(self._cursor.tokens), self._names.database)
         if not word or word in _HARMLESS:
             return None
         raise NotUnderstoodError(f"{word} is not known")
 
     def _name(self) -> TableId:
-        return table_name(self._cursor, self._database)
+        return self._names.table(self._cursor)
 
     def create(self) -> Statement:
         cursor = self._cursor
@@ -158,7 +158,7 @@ class _Parser:
         cursor = self._cursor
         if cursor.accept("DATABASE") or cursor.accept("SCHEMA"):
             cursor.accept("IF", "EXISTS")
-            return DropDatabase(cursor.name())
+            return DropDatabase(self._names.spelled(cursor.name()))
         if cursor.accept("TABLE") or cursor.accept("TABLES"):
             cursor.accept("IF", "EXISTS")
             return DropTables(self._table_list())
@@ -201,10 +201,10 @@ class _Parser:
         named = cursor.next.kind is Kind.NAME or not cursor.next.is_word(
             "DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "ENCRYPTION", "READ", "COMMENT", "UPGRADE"
         )
-        name = cursor.name() if cursor and named else self._database
+        name = cursor.name() if cursor and named else self._names.database
         while cursor:
             self._clauses.option(cursor, cursor.take())
-        return DatabaseCharset(name, self._clauses.charset)
+        return DatabaseCharset(self._names.spelled(name), self._clauses.charset)
 
 
 def _skip_wait(cursor: Cursor) -> None:

@@ -34,6 +34,7 @@ from connectors.mysql.ddl_columns import NotUnderstoodError
 from connectors.mysql.definition_notes import from_note, note_name, table_of, to_note
 from connectors.mysql.row_image import LogTable
 from connectors.mysql.shapes import log_table, snapshot_shape, system_versioned
+from connectors.mysql.table_clauses import Names
 from connectors.mysql.table_map import TableMap, map_key, map_table, parse_table_map
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Catalog(Protocol):
     """What the history asks the server for."""
 
     mariadb: bool
+    lower_names: bool  # whether the server keeps tables' names in small letters, however they are written
 
     def tables(self, tables: Collection[TableId]) -> Mapping[TableId, TableDefinition]:
         """The tables of these names that exist, once no DDL of them is under way."""
@@ -253,7 +255,8 @@ class History:
         Raises:
             Failed: ``table_renamed``: a captured table gets a name that is not in the file.
         """
-        done = parse(sql, database, sql_mode, mariadb=self._catalog.mariadb)
+        names = Names(database, self._catalog.lower_names)
+        done = parse(sql, names, sql_mode, mariadb=self._catalog.mariadb)
         if done is None:
             return Effect({})
         if isinstance(done, statements.Data):

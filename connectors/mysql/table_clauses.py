@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from connect.schema.model import TableId
 from connectors.mysql.ddl_columns import (
@@ -25,6 +25,23 @@ if TYPE_CHECKING:
     from connectors.mysql.statements import Change
 
 
+class Names(NamedTuple):
+    """How a statement's names are read: in which database, and whether the server keeps them in small letters."""
+
+    database: str
+    lower: bool = False
+
+    def table(self, cursor: Cursor) -> TableId:
+        """The table whose name is here, with its database or in the session's."""
+        first = cursor.name()
+        found = (first, cursor.name()) if cursor.accept_sign(".") else (self.database, first)
+        return TableId(*map(self.spelled, found))
+
+    def spelled(self, name: str) -> str:
+        """A name as the server keeps it."""
+        return name.lower() if self.lower else name
+
+
 class Clauses:
     """What the parts of one statement say, gathered.
 
@@ -35,14 +52,14 @@ class Clauses:
         engine: Likewise.
     """
 
-    def __init__(self, database: str, sql_mode: int, *, mariadb: bool) -> None:
+    def __init__(self, names: Names, sql_mode: int, *, mariadb: bool) -> None:
         self._columns: list[Change] = []
         self._keys: list[Change] = []
         self.renamed: TableId | None = None
         self.unlogged = False
         self.charset: str | None = None
         self.engine: str | None = None
-        self._database = database
+        self._names = names
         self._sql_mode = sql_mode
         self._mariadb = mariadb
 
@@ -170,7 +187,7 @@ class Clauses:
         elif not (cursor.next.is_word("INDEX", "KEY") and len(cursor.tokens) > cursor.at + 1):
             if not cursor.accept("TO") and not cursor.accept("AS"):
                 cursor.accept_sign("=")
-            self.renamed = table_name(cursor, self._database)
+            self.renamed = self._names.table(cursor)
 
     def alter_action(self, cursor: Cursor) -> None:
         """ALTER [COLUMN]: its default or visibility; of an index, nothing."""
@@ -206,19 +223,13 @@ class Clauses:
             self._columns.append(lambda draft: setattr(draft, "charset", charset))
 
     def _charset_in(self, cursor: Cursor) -> str | None:
-        options = Clauses(self._database, self._sql_mode, mariadb=self._mariadb)
+        options = Clauses(self._names, self._sql_mode, mariadb=self._mariadb)
         options.options(cursor)
         return options.charset
 
     def unlogged_action(self, _: Cursor) -> None:
         """Partitions and tablespaces that are emptied or exchanged."""
         self.unlogged = True
-
-
-def table_name(cursor: Cursor, database: str) -> TableId:
-    """A table's name, with its database or in the session's."""
-    first = cursor.name()
-    return TableId(first, cursor.name()) if cursor.accept_sign(".") else TableId(database, first)
 
 
 def add_unique(parts: Sequence[Token], draft: Draft) -> None:

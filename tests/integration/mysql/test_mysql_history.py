@@ -265,6 +265,20 @@ def test_a_table_that_gets_a_name_outside_the_file_stops_the_source(log):
     assert failure.value.code == "table_renamed"
 
 
+def test_a_table_made_of_a_query_has_its_rows(log):
+    log.sql("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    reader = log.follow()
+    log.sql(
+        "DROP TABLE t",
+        "CREATE TABLE t (PRIMARY KEY (id)) SELECT 7 AS id, CAST('x' AS CHAR(3)) AS v UNION SELECT 8, 'é'",
+    )
+
+    emptied, *rows = reader.read(3)
+
+    assert emptied.op is Op.TRUNCATE
+    assert values(rows) == [{"id": 7, "v": "x"}, {"id": 8, "v": "é"}]
+
+
 def test_F49_an_alter_that_the_log_lacks_is_noticed(log):
     log.sql("CREATE TABLE t (id int PRIMARY KEY, a int)")
     reader = log.follow()
@@ -320,6 +334,20 @@ def test_a_table_that_the_file_names_later_begins_as_the_catalogue_has_it(log):
     assert values(reader.read(1)) == [{"id": 1, "a": 2}]
     log.sql("ALTER TABLE u ADD b int FIRST", "INSERT INTO u VALUES (3, 4, 5)")
     assert values(reader.read(1)) == [{"b": 3, "id": 4, "a": 5}]
+
+
+def test_a_statement_may_spell_a_table_otherwise_where_the_server_does_not_care(stack, tmp_path):
+    server = stack.new_mariadb("v_lower", settings={"lower_case_table_names": "1", "binlog_row_metadata": "NO_LOG"})
+    log = Log(server, "mariadb", tmp_path / "spool")
+    log.sql("CREATE TABLE T (id int PRIMARY KEY)")
+    reader = log.follow("t")
+    log.sql("ALTER TABLE T ADD a int FIRST", "INSERT INTO t VALUES (1, 2)")
+
+    try:
+        assert values(reader.read(1)) == [{"a": 1, "id": 2}]
+    finally:
+        log.close()
+        server.stop()
 
 
 @pytest.fixture

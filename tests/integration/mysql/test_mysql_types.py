@@ -199,6 +199,25 @@ def test_F78_every_character_set_of_the_server_decodes_or_is_refused_by_name(wor
         assert [row["v"] for row in world.texts(f"{name}_t")] == printed
 
 
+def test_F76_labels_are_in_their_columns_character_set(world):
+    world.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, a enum('é','x') CHARACTER SET latin1, b enum('あ','x') CHARACTER SET sjis,"
+        " c set('é','あ') CHARACTER SET utf8mb4, d enum('x','é') CHARACTER SET utf16,"
+        " e enum('x','y') CHARACTER SET binary)"
+    )
+    source = world.follow("t")
+    world.sql("INSERT INTO t VALUES (1, 'é', 'あ', 'é,あ', 'é', 'y'), (2, '', 'x', '', NULL, 1)")
+
+    events = changes(source, 2)
+
+    first, second = (event.after.values()[1:] for event in events)
+    assert first == ["é", "あ", "é,あ", "é", "y"]
+    assert second == ["", "x", "", None, "x"]
+    assert world.texts("t") == [event.after for event in events]
+    allowed = [field.type.parameter("allowed") for field in events[0].shape.schema.columns[1:]]
+    assert allowed == ["é,x", "あ,x", "é,あ", "x,é", "x,y"]
+
+
 def test_F47_a_minimal_row_image_leaves_values_unavailable_never_null(world):
     world.sql("CREATE TABLE t (id int PRIMARY KEY, a int, b varchar(10), c int DEFAULT 7)")
     world.sql("INSERT INTO t VALUES (1, 1, 'x', 1)")

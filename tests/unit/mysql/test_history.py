@@ -24,6 +24,7 @@ class Answers:
     """The catalogue as it is, where the log ends and where the stream stands."""
 
     mariadb = False
+    lower_names = False
 
     def __init__(self, *definitions):
         self.now = {definition.table: definition for definition in definitions}
@@ -242,6 +243,15 @@ def test_F53_a_table_of_the_same_database_is_followed_since_it_may_be_swapped_in
     assert note_name(TableId("db", "_new")) in run(made, "CREATE TABLE _new (id int, x int)").notes
     assert run(made, "CREATE TABLE other._new (id int, x int)").notes == {}
     assert run(made, "RENAME TABLE other._new TO other.x").notes == {}
+
+
+def test_names_are_read_in_small_letters_where_the_server_keeps_them_so():
+    made, catalog = started(ONE)
+    assert run(made, "ALTER TABLE DB.T DROP a").notes == {}
+
+    catalog.lower_names = True
+
+    assert list(run(made, "ALTER TABLE DB.T DROP a").notes) == [NOTE]
 
 
 def test_F73_a_dropped_table_is_emptied_when_its_name_comes_back():
