@@ -32,24 +32,27 @@ def _groups(precision: int, scale: int) -> Iterator[tuple[int, int]]:
 
 def decimal_decoder(precision: int, scale: int) -> Callable[[bytes], Decimal]:
     """The stored bytes → an exact Decimal with ``scale`` digits after the point."""
-    size, groups = decimal_size(precision, scale), tuple(_groups(precision, scale))
-    sign_bit, ones = 1 << size * 8 - 1, (1 << size * 8) - 1
+    size, groups = decimal_size(precision, scale), _shifted(precision, scale)
+    whole, sign_bit, ones = precision - scale, 1 << size * 8 - 1, (1 << size * 8) - 1
 
     def decode(cell: bytes) -> Decimal:
         if len(cell) != size:
             raise undecodable("decimal")
-        stored = int.from_bytes(cell, "big")
-        negative = not stored & sign_bit
-        stored = (stored ^ ones if negative else stored) ^ sign_bit  # the first bit is kept flipped
-        digits = _digits(stored.to_bytes(size, "big"), groups)
-        return Decimal((int(negative and any(digits)), digits, -scale))
+        stored = int.from_bytes(cell, "big") ^ sign_bit  # the first bit is kept flipped
+        negative = stored & sign_bit
+        if negative:
+            stored ^= ones
+        digits = "".join([form % (stored >> shift & mask) for shift, mask, form in groups])
+        value = Decimal(f"{'-' if negative else ''}{digits[:whole]}.{digits[whole:]}")
+        return value or value.copy_abs()  # no negative zero, as in the server's text
 
     return decode
 
 
-def _digits(stored: bytes, groups: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
-    text, at = "", 0
-    for size, count in groups:
-        text += str(int.from_bytes(stored[at : at + size], "big")).zfill(count)
-        at += size
-    return tuple(map(int, text)) or (0,)
+def _shifted(precision: int, scale: int) -> list[tuple[int, int, str]]:
+    """Of each group: how far its lowest bit is from the number's, its bits, and how its digits are written."""
+    shift, found = decimal_size(precision, scale) * 8, []
+    for size, count in _groups(precision, scale):
+        shift -= size * 8
+        found.append((shift, (1 << size * 8) - 1, f"%0{count}d"))
+    return found
