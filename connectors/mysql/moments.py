@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pymysql
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _LOCK_SECONDS: Final = 1  # writers queue behind a lock that is waited for
 _LOCK_PAUSE: Final = 2.0
 _VISIBLE_PAUSE: Final = 0.01
+_XA_SECONDS: Final = 1.0
+_DENIED: Final = frozenset({1227, 1401})
 
 
 class Moment(NamedTuple):
@@ -86,18 +89,40 @@ def begin_locked(connection: Connection, locker: Connection, server: Server) -> 
     _begin_consistent(connection)
     ts_us = _now(connection)
     end = log_end(locker, server)
-    if server.gtids:
+    if server.gtids and not server.is_mariadb:
         return Moment(ExecutedSet(GtidSet.parse(end.gtids)), _position(end), ts_us)
     return Moment(LogPrefix(server.uuid, _position(end)), _position(end), ts_us)
 
 
-def begin_at_position(connection: Connection, server: Server) -> Moment:
-    """Begin a transaction of MariaDB, which says where in the log its snapshot lies."""
+def begin_at_position(connection: Connection, server: Server) -> tuple[Moment, bool]:
+    """Begin a transaction of MariaDB, which says where in the log its snapshot lies.
+
+    Returns:
+        What it sees, and whether that is surely so: XA COMMIT alone moves the position on before its rows are visible.
+        Nobody was at one where none is prepared before, and none has begun meanwhile.
+    """
+    commits, prepared = _xa_commits(connection), _prepared(connection)
     _begin_consistent(connection)
-    found = dict(rows(connection, "SHOW SESSION STATUS LIKE 'binlog_snapshot_%%'"))
+    found = dict(rows(connection, "SHOW SESSION STATUS LIKE 'binlog_snapshot_%'"))
     by_name = {str(key).lower(): str(value) for key, value in found.items()}
     position = LogPosition(by_name["binlog_snapshot_file"], int(by_name["binlog_snapshot_position"]))
-    return Moment(LogPrefix(server.uuid, position), position, _now(connection))
+    sure = not prepared and _xa_commits(connection) == commits
+    return Moment(LogPrefix(server.uuid, position), position, _now(connection)), sure
+
+
+def _xa_commits(connection: Connection) -> str:
+    """How many XA COMMIT statements have begun, of all sessions."""
+    return str(row(connection, "SHOW GLOBAL STATUS LIKE 'Com_xa_commit'")[1])
+
+
+def _prepared(connection: Connection) -> bool:
+    """Whether an XA transaction is prepared, those being committed included; True where we may not ask."""
+    try:
+        return bool(rows(connection, "XA RECOVER"))
+    except pymysql.Error as error:
+        if error.args[0] in _DENIED:
+            return True
+        raise
 
 
 def _begin_consistent(connection: Connection) -> None:
@@ -153,13 +178,19 @@ def whose(connection: Connection, transactions: Collection[Hashable]) -> str:
 
 
 def wait_until_visible(connection: Connection, server: Server, stopping: Callable[[], bool]) -> None:
-    """MariaDB: wait until everything that is in the log now is visible."""
-    end = _position(log_end(connection, server))
+    """MariaDB: wait until everything that is in the log now is visible.
+
+    An XA transaction that is prepared may be one that is being committed, or stay for days: from when its place in the
+    log is passed, which waits for replicas too, its commit is given a second.
+    """
+    end, passed_at = _position(log_end(connection, server)), None
     while True:
-        snapshot = begin_at_position(connection, server).log
+        moment, sure = begin_at_position(connection, server)
         connection.query("ROLLBACK")
-        if snapshot.order >= end.order:
-            return
+        if moment.log.order >= end.order:
+            passed_at = passed_at or time.monotonic()
+            if sure or time.monotonic() - passed_at > _XA_SECONDS:
+                return
         pause(_VISIBLE_PAUSE, stopping)
 
 

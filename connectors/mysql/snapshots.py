@@ -18,10 +18,10 @@ from connectors.mysql.errors import translate
 from connectors.mysql.keyless import KeylessRows
 from connectors.mysql.position import LogPosition
 from connectors.mysql.quoting import quoted
-from connectors.mysql.server import log_end, read_server
+from connectors.mysql.server import log_end, pause, read_server
 from connectors.mysql.shapes import snapshot_shape
 from connectors.mysql.text_values import split_text_row
-from connectors.mysql.visibility import LogMark, from_note
+from connectors.mysql.visibility import LogMark, LogPrefix, from_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from connectors.mysql.moments import Moment
     from connectors.mysql.server import Server
 
+_XA_TRIES: Final = 50
+_XA_PAUSE: Final = 0.01
 _ALTERED: Final = 1412  # between the snapshot and the first look at the table
 
 
@@ -72,6 +74,7 @@ class MysqlSnapshots:
         self._own: Connection | None = None
         self._whole_reads: list[KeylessRows] = []
         self._shapes: dict[TableId, tuple[TableDefinition, RowShape]] = {}
+        self._sure = LogPosition("", 0)  # everything before it was visible once
         self._row_bytes: dict[TableId, float] = {}
 
     def mark(self) -> LogMark:
@@ -238,14 +241,29 @@ class MysqlSnapshots:
 
     def _moment(self, connection: Connection, table: TableId, *, exactly: bool) -> Moment:
         if self._server.is_mariadb:
-            return moments.begin_at_position(connection, self._server)
-        if self._server.gtids and not exactly:
+            found = self._position_moment(connection, exactly=exactly)
+            if found is not None:
+                return found
+        elif self._server.gtids and not exactly:
             return moments.begin(connection, self._server, table)
         with (
             contextlib.closing(self._connect()) as locker,
             moments.locked(locker, table, self._say, self._stopping),
         ):
             return moments.begin_locked(connection, locker, self._server)
+
+    def _position_moment(self, connection: Connection, *, exactly: bool) -> Moment | None:
+        """MariaDB's; None where it must be exact and XA commits do not let it be."""
+        for _ in range(_XA_TRIES if exactly else 1):
+            moment, sure = moments.begin_at_position(connection, self._server)
+            if sure:
+                self._sure = moment.log
+                return moment
+            if not exactly:  # what lies in between counts as not seen, and its keys are left to the stream
+                return moment._replace(snapshot=LogPrefix(self._server.uuid, self._sure))
+            connection.query("ROLLBACK")
+            pause(_XA_PAUSE, self._stopping)
+        return None
 
     def _shape(self, definition: TableDefinition) -> RowShape:
         """The same object for the same definition, so that encoders are made once."""

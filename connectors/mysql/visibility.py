@@ -18,7 +18,8 @@ What a database snapshot sees is known in one of three ways.
   so all of the set is seen; one that is seen and not yet in the set counts as not seen, and its keys are left to the
   stream. Nothing is locked and nothing is written, on a replica neither.
 - MariaDB: ``binlog_snapshot_file`` and ``_position`` of START TRANSACTION WITH CONSISTENT SNAPSHOT are that point
-  exactly.
+  exactly, but for XA COMMIT, which moves it on before its rows are visible (measured: 1 row of 2,446). While one may be
+  under way, what lies behind the last point that was sure counts as not seen.
 - MySQL without GTIDs, and its tables without a key, where "not in the set" is not exact enough: the table is locked
   against writers for the moment in which the log's end is read and the database snapshot is taken. LOCK TABLES … READ
   waits for the transactions that wrote to the table, until they are visible. The other way, a watermark table, would
