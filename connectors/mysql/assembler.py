@@ -543,13 +543,17 @@ class Assembler:
             return
         if held is not None:
             self._prepared.drop(held)
-        elif commit and not group.skip and xid not in self._prepared.before:
+        elif commit and not group.skip and not self._ends_before_the_start(group):
             raise self._failed(
                 "xa_unknown",
                 "an XA transaction is committed that was prepared before the source started, so its rows are not known",
                 "Start the source anew while XA RECOVER lists nothing.",
             )
         self._finish(group, held.gtid if held is not None else None)
+
+    def _ends_before_the_start(self, group: Group) -> bool:
+        before = self._prepared.before
+        return before is not None and group.begin.order < before.order
 
     def _replay_held(self, group: Group, held: Held, prepared: AnyGtid | None) -> Iterator[None]:
         group.inner = True

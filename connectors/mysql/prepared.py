@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
@@ -88,10 +87,11 @@ class Prepared:
     """All of them, by XA id. What is held is read from the log again after a restart.
 
     Attributes:
-        before: Those that were open when the source first started, and whose rows every snapshot sees.
+        before: Those that end before this place in the log may have been prepared before the first start: every
+            snapshot sees them.
     """
 
-    def __init__(self, folder: Path, before: frozenset[Xid] = frozenset(), memory: int = MEMORY) -> None:
+    def __init__(self, folder: Path, before: LogPosition | None = None, memory: int = MEMORY) -> None:
         """``folder`` is this task's own, for transactions that do not fit ``memory`` bytes."""
         self.before = before
         self._folder = folder
@@ -100,11 +100,13 @@ class Prepared:
         self._files = 0
         self._held: dict[Xid, Held] = {}
         self._open: list[Held] = []
+        self._ending: list[Held] = []
 
     @property
     def begins(self) -> tuple[LogPosition, ...]:
-        """Where they begin, oldest first."""
-        return tuple(sorted((held.begin for held in self._held.values()), key=lambda begin: begin.order))
+        """Where they begin, oldest first; those too that are being delivered."""
+        needed = (*self._held.values(), *self._ending)
+        return tuple(sorted((held.begin for held in needed), key=lambda begin: begin.order))
 
     def begin(self, begin: LogPosition, gtid: AnyGtid | None) -> Held:
         """A transaction whose rows follow."""
@@ -138,23 +140,25 @@ class Prepared:
         """It ended; None where its rows are not known. ``drop`` it when they are no longer needed."""
         held = self._held.pop(xid, None)
         if held is not None:
-            self._open.append(held)
+            self._ending.append(held)
         return held
 
     def drop(self, held: Held) -> None:
         """Its rows are not needed any more."""
-        with contextlib.suppress(ValueError):
-            self._open.remove(held)
+        for others in (self._open, self._ending):
+            if held in others:
+                others.remove(held)
         self._used -= held.memory
         held.memory = 0
         held.close()
 
     def close(self) -> None:
         """Forget all of them. Idempotent."""
-        for held in (*self._held.values(), *self._open):
+        for held in (*self._held.values(), *self._open, *self._ending):
             held.close()
         self._held.clear()
         self._open.clear()
+        self._ending.clear()
 
 
 _MAY_NOT_ASK: Final = frozenset({1227, 1401})

@@ -12,7 +12,6 @@ from connect.api.source import Lag, SourceBatch
 from connect.errors import Failed, Retriable
 from connect.schema.model import Field, Kind, Type
 from connectors.mysql.assembler import Assembler
-from connectors.mysql.binlog.events import Xid
 from connectors.mysql.binlog.stream import BinlogStream
 from connectors.mysql.branch import NOWHERE, bytes_behind, continued, first_position
 from connectors.mysql.catalog import ServerCatalog, read_tables
@@ -22,7 +21,7 @@ from connectors.mysql.errors import translate
 from connectors.mysql.history import History
 from connectors.mysql.position import LogPosition, MysqlPosition
 from connectors.mysql.prepared import Prepared, recoverable
-from connectors.mysql.server import check_ready, pause, read_server
+from connectors.mysql.server import check_ready, log_end, pause, read_server
 from connectors.mysql.snapshots import MysqlSnapshots
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ MAX_ROWS: Final = 10_000
 MAX_BYTES: Final = 8 * 2**20
 _LAG_SECONDS: Final = 5.0
 _XA_PAUSE: Final = 0.1
-XA_NOTE: Final = "mysql:xa"  # the note of XA transactions that were prepared before the first start
+XA_NOTE: Final = "mysql:xa"  # the note of where XA transactions may end that were prepared before the first start
 _TEXT: Final = Type(Kind.STRING)
 _INT32: Final = Type(Kind.INT32)
 _INT64: Final = Type(Kind.INT64)
@@ -100,7 +99,7 @@ class MysqlSource:
         history = self._history(side, server, resume)
         if resume is not None:
             position = continued(side, server, self._stored(resume.position), connector)
-            before = _xids(resume.notes.get(XA_NOTE, {}))
+            before = _noted(resume.notes.get(XA_NOTE), server)
         else:
             position, notes = history.first(lambda: first_position(side, server))
             self._notes.update(notes)
@@ -108,20 +107,21 @@ class MysqlSource:
         self._start(server, position, history, before)
         return position
 
-    def _prepared_before(self, side: Connection, server: Server) -> frozenset[Xid]:
-        """XA transactions that were prepared before the first position: their rows are in no log of ours.
+    def _prepared_before(self, side: Connection, server: Server) -> LogPosition | None:
+        """Where the log ends once the XA transactions are over that were prepared before the first position.
 
-        They are waited for, so that every snapshot sees them, and remembered, so that their ends are understood.
+        Their rows are in no log of ours: they are waited for, so that every snapshot sees them. The end of any other
+        that the stream has before that place is as visible.
         """
-        before = left = recoverable(side, server)
+        left = recoverable(side, server)
         while left:
             self._context.say(f"waits for {len(left)} prepared XA transactions, as XA RECOVER lists them, to end")
             pause(_XA_PAUSE, self._context.stopping)
-            left = before & recoverable(side, server)
+            left &= recoverable(side, server)
         self._context.say("")
-        if before:
-            self._notes[XA_NOTE] = {"xids": [[xid.form, xid.gtrid.hex(), xid.bqual.hex()] for xid in sorted(before)]}
-        return before
+        end = log_end(side, server)
+        self._notes[XA_NOTE] = {"server": server.uuid, "file": end.file, "pos": end.pos}
+        return LogPosition(end.file, end.pos)
 
     def _check_tables(self, side: Connection) -> None:
         found = read_tables(side, self._context.tables)
@@ -144,7 +144,7 @@ class MysqlSource:
     def _stored(self, position: Position) -> MysqlPosition:
         return position if isinstance(position, MysqlPosition) else MysqlPosition.from_json(position.to_json())
 
-    def _start(self, server: Server, position: MysqlPosition, history: History, before: frozenset[Xid]) -> None:
+    def _start(self, server: Server, position: MysqlPosition, history: History, before: LogPosition | None) -> None:
         config, context = self._config, self._context
         stream = BinlogStream(config, context.connector, server.kind)
         self._resources.callback(stream.close)
@@ -288,7 +288,7 @@ class MysqlSource:
 _DAMAGED: Final[set[str]] = set()  # messages that name a place whose checksum was wrong, of this process
 
 
-def _xids(note: Mapping[str, Any]) -> frozenset[Xid]:
-    return frozenset(
-        Xid(form, bytes.fromhex(gtrid), bytes.fromhex(bqual)) for form, gtrid, bqual in note.get("xids", ())
-    )
+def _noted(note: Mapping[str, Any] | None, server: Server) -> LogPosition | None:
+    if note is None or note["server"] != server.uuid:
+        return None
+    return LogPosition(str(note["file"]), int(note["pos"]))

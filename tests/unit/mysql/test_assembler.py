@@ -373,6 +373,29 @@ def test_S8_the_commit_of_a_transaction_that_was_prepared_before_the_start_fails
     assert failed.value.code == "xa_unknown"
 
 
+def test_S8_the_commit_of_a_transaction_that_every_snapshot_sees_is_passed_over(build):
+    log = Log().gtid(3).query(f"XA COMMIT {xid_text(b'x')}")
+    given = fed(build(before=at(100)), log).take()
+
+    assert (given.events, str(given.position.gtids)) == ([], f"{A}:3")
+
+
+def test_S8_without_sets_a_part_of_an_xa_transaction_needs_the_log_from_its_begin(build):
+    state = MysqlPosition("1", at(4), GtidState.parse("0-1-5"))
+    log = Log().mariadb(6, flags=0x4C).rows("a", "b").rows("c").query(f"XA END {xid_text(b'x')}")
+    log.add(38, b"\0" + struct.pack("<III", 1, 1, 0) + b"x").mariadb(7, flags=0x8D)
+    log.query(f"XA COMMIT {xid_text(b'x')}")
+    assembler = build(state)
+    for event in log.events:
+        assembler.feed(event)
+    assembler.replay(2, 2**20)
+    part = assembler.take(split=True)
+    assert (names(part), part.position.prepared) == ([("c", "a"), ("c", "b")], (at(4),))
+
+    again = fed(build(part.position), log).take()
+    assert (names(again), again.position.prepared) == ([("c", "c")], ())
+
+
 def test_S8_without_sets_the_position_names_where_open_transactions_begin(build):
     state = MysqlPosition("1", at(4), GtidState.parse("0-1-5"))
     log = Log().mariadb(6, flags=0x4C).rows("a").query(f"XA END {xid_text(b'x')}")
