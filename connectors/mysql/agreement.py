@@ -176,7 +176,9 @@ def _same_size(column: Column, log: LogColumn) -> bool:
 def _same_length(column: Column, log: LogColumn) -> bool:
     charset = log.charset or column.charset
     unit = 1 if column.data_type in BLOB_TYPES else max_bytes(charset) if charset else None
-    if column.length is None or unit is None or column.data_type == "vector":
+    if column.data_type == "vector":  # MariaDB's is stored as a VARBINARY
+        unit = 4
+    if column.length is None or unit is None:
         return True
     return log.size == column.length * unit + (log.code == Code.VARCHAR_COMPRESSED)
 

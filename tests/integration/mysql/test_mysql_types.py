@@ -12,6 +12,7 @@ import pytest
 from connect.api import TableOptions
 from connect.api.source import SourceContext
 from connect.errors import Failed
+from connect.local.mariadb import VERSIONS
 from connect.record import UNAVAILABLE, Op, Row
 from connect.schema.model import TableId
 from connectors.mysql.catalog import read_tables
@@ -147,6 +148,29 @@ def test_columns_of_every_type_side_by_side_are_told_apart(world):
     events = changes(source, len(rows))
 
     assert [repr(event.after) for event in events] == [repr(row) for row in world.texts("t", bigint_unsigned="precise")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_F74_other_versions_of_mariadb_give_one_value_too(stack, version, tmp_path):
+    server = stack.new_mariadb(f"v_types_{version.replace('.', '_')}", version=version)
+    world = World(server, tmp_path / "spool")
+    types = vectors_of("mariadb")
+    if version == "11.8":
+        types["vector(3)"] = ["VEC_FromText('[1,-2.5,3.25]')"]
+        types["timestamp(6) null "] = ["'2106-02-07 06:28:15.999999'", "'2038-01-19 03:14:08'"]
+    rows = list(itertools.zip_longest(*types.values(), fillvalue="NULL"))
+    columns = ", ".join(f"c{n} {type_name} NULL" for n, type_name in enumerate(types))
+    world.sql("SET innodb_strict_mode = OFF", f"CREATE TABLE t (id int PRIMARY KEY, {columns}) CHARACTER SET utf8mb4")
+    source = world.follow("t", bigint_unsigned="precise")
+    world.sql(*(f"INSERT INTO t VALUES ({i}, {', '.join(row)})" for i, row in enumerate(rows)))
+
+    events = changes(source, len(rows))
+
+    read = world.texts("t", bigint_unsigned="precise")
+    world.close()
+    server.stop()
+    assert [repr(event.after) for event in events] == [repr(row) for row in read]
 
 
 def test_the_vectors_are_what_the_server_writes(world):
