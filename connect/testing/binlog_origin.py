@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 import warnings
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,7 +89,12 @@ class BinlogOrigin:
         )
 
         kinds = {WriteRowsEvent: "c", UpdateRowsEvent: "u", DeleteRowsEvent: "d"}
-        with closing(self.server.connect()) as connection:
+        last = f"end_{uuid.uuid4().hex}"  # what is in the log after all that counts
+        with closing(self.server.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {last}")
+            cursor.execute(f"CREATE TABLE {last}.t (id int PRIMARY KEY)")
+            cursor.execute(f"INSERT INTO {last}.t VALUES (1)")  # noqa: S608 - our own name
+            cursor.execute(f"DROP DATABASE {last}")
             settings = {"host": connection.host, "port": connection.port, "user": "root", "password": ""}
         stream = BinLogStreamReader(
             connection_settings=settings,
@@ -96,12 +102,13 @@ class BinlogOrigin:
             log_file=self._from.file,
             log_pos=self._from.pos,
             resume_stream=True,
-            blocking=False,
+            blocking=True,
             only_events=list(kinds),
-            is_mariadb=self._mariadb,
         )
         try:
             for event in stream:
+                if event.schema == last:
+                    return
                 table = f"{event.schema}.{event.table}"
                 if table in self.keys:
                     for row in event.rows:
