@@ -13,12 +13,14 @@ from peer import KafkaConnect
 from readable import Readable
 from worker import Worker
 
+from connect.errors import ConnectError
 from connect.kafka.client import LOGGER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from inputs import Inputs
+    from results import Measure
 
     from connect.local.stack import Stack
 
@@ -31,8 +33,22 @@ class Bench:
         self.kafka = {"bootstrap.servers": stack.kafka.address}
         self.readable = Readable(self.kafka)
         self._admin = AdminClient(self.kafka, logger=LOGGER)
+        self.worker_start = 0.0  # seconds that the peer's worker took
         self._peer: KafkaConnect | None = None
+        self._no_peer = ""
         self._count = 0
+
+    def has_peer(self, *measures: Measure) -> bool:
+        """Whether the peer can be had on this machine; if not, the measures say so."""
+        if not self._no_peer:
+            try:
+                _ = self.peer
+            except ConnectError as error:
+                self._no_peer = f"No peer on this machine: {error}"
+        for measure in measures:
+            if self._no_peer:
+                measure.note(self._no_peer)
+        return not self._no_peer
 
     @property
     def peer(self) -> KafkaConnect:
@@ -41,7 +57,9 @@ class Bench:
             server = KafkaConnect(
                 self.stack._site, "kafka_connect", kafka=self.stack.kafka, registry=self.stack.schema_registry
             )
+            started = time.monotonic()
             self._peer = self.stack.add(server)
+            self.worker_start = time.monotonic() - started
         return self._peer
 
     def name(self, what: str) -> str:

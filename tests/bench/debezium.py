@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 # Both sides write Avro, one partition a topic, exactly once. A queue and batches four times Debezium's default and
 # records sent in large compressed batches were the fastest of what was tried.
-_SOURCE: Final = {
+SOURCE: Final = {
     "tasks.max": "1",
     "exactly.once.support": "required",
     "topic.creation.default.replication.factor": "1",
@@ -18,6 +18,7 @@ _SOURCE: Final = {
     "producer.override.linger.ms": "5",
     "producer.override.batch.size": "1000000",
 }
+SNAPSHOT: Final = {"snapshot.mode": "initial", "publication.autocreate.mode": "filtered"}
 QUICK_POLL: Final = {"poll.interval.ms": "5"}  # for latencies: its default of 500 ms would be most of them
 
 
@@ -25,7 +26,7 @@ def postgres(prefix: str, url: str, slot: str, publication: str, tables: str = "
     """A source that goes on from an existing slot, without a snapshot."""
     to = urlsplit(url)
     return {
-        **_SOURCE,
+        **SOURCE,
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "database.hostname": to.hostname or "",
         "database.port": str(to.port),
@@ -39,6 +40,29 @@ def postgres(prefix: str, url: str, slot: str, publication: str, tables: str = "
         "topic.prefix": prefix,
         "table.include.list": tables,
         "snapshot.mode": "no_data",
+    }
+
+
+def mysql(prefix: str, url: str, kafka: str, server_id: int) -> dict[str, str]:
+    """A source of one database's table ``orders``, without a snapshot of its rows."""
+    to = urlsplit(url)
+    database = to.path[1:]
+    return {
+        **SOURCE,
+        "connector.class": "io.debezium.connector.mysql.MySqlConnector",
+        "database.hostname": to.hostname or "",
+        "database.port": str(to.port),
+        "database.user": to.username or "",
+        "database.password": to.password or "",
+        "database.server.id": str(server_id),
+        "database.ssl.mode": "disabled",
+        "topic.prefix": prefix,
+        "database.include.list": database,
+        "table.include.list": f"{database}.orders",
+        "include.schema.changes": "false",
+        "snapshot.mode": "no_data",
+        "schema.history.internal.kafka.bootstrap.servers": kafka,
+        "schema.history.internal.kafka.topic": f"{prefix}.history",
     }
 
 

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Rows and seconds; ``repeats`` of everything, one after the other: ours, limit, peer, ours, limit, peer."""
+    """Rows and seconds; ``repeats`` of everything, one after the other: ours, limit, peer, ours, limit, peer.
+
+    Attributes:
+        peer_recoveries: The peer's recoveries of ``repeats``: each takes up to a minute and more.
+    """
 
     repeats: int
+    warm_up: int
     stream: int
     stream_1: int
     stream_wide: int
@@ -21,15 +26,12 @@ class Inputs:
     latency_seconds: int
     tables: int
     transaction: int
-
-    @property
-    def recoveries(self) -> int:
-        """Of the peer: each may take more than a minute."""
-        return 1
+    peer_recoveries: int
 
 
 WHOLE = Inputs(
     repeats=3,
+    warm_up=200_000,
     stream=3_000_000,
     stream_1=500_000,
     stream_wide=300_000,
@@ -41,9 +43,11 @@ WHOLE = Inputs(
     latency_seconds=30,
     tables=1_000_000,
     transaction=1_000_000,
+    peer_recoveries=2,
 )
 QUICK = Inputs(
     repeats=2,
+    warm_up=30_000,
     stream=300_000,
     stream_1=50_000,
     stream_wide=30_000,
@@ -55,4 +59,5 @@ QUICK = Inputs(
     latency_seconds=10,
     tables=100_000,
     transaction=300_000,
+    peer_recoveries=1,
 )

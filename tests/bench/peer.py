@@ -112,6 +112,17 @@ class KafkaConnect(Server):
         """Make a connector; returns once the worker has taken the order, which is before it runs."""
         self._ask("PUT", f"/connectors/{connector}/config", {"name": connector, **config})
 
+    def hold(self, connector: str) -> None:
+        """Stop its task and keep its offsets; returns when the task is gone."""
+        self._ask("PUT", f"/connectors/{connector}/stop")
+        deadline = time.monotonic() + 60
+        while self.states(connector):
+            _in_time(deadline, f"{connector} does not stop")
+
+    def release(self, connector: str) -> None:
+        """Let it go on after ``hold``."""
+        self._ask("PUT", f"/connectors/{connector}/resume")
+
     def delete(self, connector: str) -> None:
         """Remove a connector; returns when its task is gone."""
         self._ask("DELETE", f"/connectors/{connector}")

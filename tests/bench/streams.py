@@ -11,11 +11,11 @@ import limits
 import processes
 import psycopg
 from bench import drop_slots, publication, worker_used
-from tables import Table, fill, value
+from results import Measure
+from tables import NARROW, Table, fill, value
 
 if TYPE_CHECKING:
     from bench import Bench
-    from results import Measure
     from worker import Worker
 
 
@@ -37,6 +37,11 @@ def stream(bench: Bench, measure: Measure, table: Table, rows: int, transaction:
     drop_slots(url)
 
 
+def warm_up(bench: Bench) -> None:
+    """One stream that nobody times: a broker and a peer that have just started compile their code as they run."""
+    stream(bench, Measure(name="warm_up", what=""), NARROW, bench.inputs.warm_up, 100)
+
+
 def prepare(bench: Bench, what: str, url: str, table: Table) -> tuple[list[Worker], list[str]]:
     """The table; for each run a source that has been started once, so that slot and topics are there, and a name."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -56,13 +61,23 @@ def start_once(source: Worker) -> None:
         source.stop()
 
 
-def ours(bench: Bench, measure: Measure, source: Worker, rows: int, *, check: bool, schema: str = "public") -> None:
-    """One run of our worker: exec to the last of ``rows`` readable."""
+def ours(
+    bench: Bench,
+    measure: Measure,
+    source: Worker,
+    rows: int,
+    *,
+    check: bool,
+    schema: str = "public",
+    last_id: int | None = None,
+) -> None:
+    """One run of our worker: exec to the last of ``rows`` readable; its key is ``rows``, or ``last_id``."""
     topic = f"{source.name}.{schema}.orders"
+    last_id = rows if last_id is None else last_id
     before = bench.server_cpu()
     started = source.start()
     try:
-        first, last = bench.readable.wait(topic, rows, rows, source.check)
+        first, last = bench.readable.wait(topic, last_id, rows, source.check)
         figures = worker_used(source, rows) | bench.servers_used(before, rows)
     finally:
         source.stop()
@@ -71,17 +86,35 @@ def ours(bench: Bench, measure: Measure, source: Worker, rows: int, *, check: bo
 
 
 def theirs(
-    bench: Bench, measure: Measure, peer: str, config: dict[str, str], rows: int, *, check: bool, schema: str = "public"
+    bench: Bench,
+    measure: Measure,
+    peer: str,
+    config: dict[str, str] | None,
+    rows: int,
+    *,
+    check: bool,
+    schema: str = "public",
+    last_id: int | None = None,
 ) -> None:
-    """One run of the peer, whose worker is running already: the order to make the connector to the last readable."""
+    """One run of the peer, whose worker is running already: the order to make the connector to the last readable.
+
+    Without a ``config`` the connector is there and held; then the order is to go on.
+    """
+    if not bench.has_peer(measure):
+        return
     topic = f"{peer}.{schema}.orders"
+    last_id = rows if last_id is None else last_id
     worker = bench.peer
-    bench.make_topic(topic)
+    if config is not None:
+        bench.make_topic(topic)
     before, own = bench.server_cpu(), processes.cpu_seconds(worker.pid)
     started = time.monotonic()
-    worker.put(peer, config)
+    if config is None:
+        worker.release(peer)
+    else:
+        worker.put(peer, config)
     try:
-        first, last = bench.readable.wait(topic, rows, rows, partial(worker.check, peer))
+        first, last = bench.readable.wait(topic, last_id, rows, partial(worker.check, peer))
         used = (processes.cpu_seconds(worker.pid) - own) * 1e6 / rows
         figures = {"cpu_worker": used} | bench.servers_used(before, rows)
     finally:
