@@ -72,6 +72,7 @@ class Group:
         text: The GTID as the source block has it.
         opened: BEGIN was seen, so a COMMIT will follow; without it the one statement is all.
         skip: It was delivered before (rule S11).
+        void: Its statement did nothing.
         held: The rows of an XA transaction, whose end is not known yet.
         inner: Its events have no places of their own: where it begins and a running number name a row.
         thread: Of the session that wrote it, where the log says so.
@@ -89,6 +90,7 @@ class Group:
     text: str | None
     opened: bool = False
     skip: bool = False
+    void: bool = False
     held: Held | None = None
     inner: bool = False
     thread: int | None = None
@@ -316,7 +318,7 @@ class Assembler:
         event = log.parse_mariadb_gtid(body)
         self._begin(header, MariadbGtid(event.domain, header.server_id, event.number), 0)
         group = self._group()
-        group.opened = not event.standalone
+        group.opened, group.void = not event.standalone, event.void
         if event.prepared:
             group.held = self._prepared.begin(group.begin, group.gtid)
 
@@ -369,7 +371,7 @@ class Assembler:
                 self._statement(group, query, header)
 
     def _statement(self, group: Group, query: log.Query, header: Header) -> None:
-        if not group.skip:
+        if not group.skip and not group.void:
             effect = self._history.statement(query.database, query.sql, query.sql_mode, self._cursor.where)
             if effect.data:
                 self._statement_data(header, b"")
@@ -456,12 +458,13 @@ class Assembler:
         again = self._split_before(group)
         if table is not None and (again is None or not again.log.file or group.event >= again.event):
             op, shape = _OPS[header.kind], table.shape
-            self._size += len(body)
+            size = len(body)
             for row, (before, after) in enumerate(self._decoded(table, header.kind, body)):
                 if self._again is not None and self._was_delivered(group, row, self._again):
                     continue
                 group.row = row + 1
                 self._append(group, header, op, shape, before, after, row)
+                self._size, size = self._size + size, 0
                 yield
         group.event, group.row = group.event + 1, 0
 

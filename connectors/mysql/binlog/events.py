@@ -33,8 +33,8 @@ _HAS_ORIGINAL: Final = 1 << 55
 _FORMAT_FIXED: Final = 57  # version, server, time, header size; then a byte for each type of event
 _SQL_MODE: Final = 1  # the code of the variable in a query event
 _SKIPPED_BEFORE_MODE: Final = 4  # flags2, code 0, comes before it
-_STANDALONE: Final = 1
-_PREPARED: Final = 64
+_STANDALONE, _HAS_COMMIT_ID, _PREPARED, _COMPLETED = 1, 2, 64, 128  # flags of MariaDB's GTID event
+_ALTER_STARTS, _ALTER_FAILED = 2, 8  # its further flags
 
 
 class Kind(IntEnum):
@@ -112,12 +112,20 @@ class GtidEvent(NamedTuple):
 
 
 class MariadbGtidEvent(NamedTuple):
-    """The begin of a transaction on MariaDB: of one statement and no COMMIT, or of an XA transaction to prepare."""
+    """The begin of a transaction on MariaDB.
+
+    Attributes:
+        domain: Of its GTID, with ``number``; the server's part of it is in the header.
+        standalone: It is of one statement, and no COMMIT follows.
+        prepared: It is an XA transaction to prepare.
+        void: Its statement did nothing: an ALTER that begins, and has an event of its end too, or that failed.
+    """
 
     domain: int
     number: int
     standalone: bool
     prepared: bool
+    void: bool = False
 
 
 class Query(NamedTuple):
@@ -218,9 +226,14 @@ def parse_tagged_gtid(body: bytes) -> GtidEvent:
 
 
 def parse_mariadb_gtid(body: bytes) -> MariadbGtidEvent:
-    """MariaDB's GTID event; the server's part of the id is in the header."""
+    """MariaDB's GTID event."""
     number, domain, flags = _MARIADB_GTID(body)
-    return MariadbGtidEvent(domain, number, bool(flags & _STANDALONE), bool(flags & _PREPARED))
+    at = 13 + (8 if flags & _HAS_COMMIT_ID else 0)
+    if flags & (_PREPARED | _COMPLETED):
+        at += 6 + body[at + 4] + body[at + 5]
+    further = body[at] if at < len(body) else 0
+    void = bool(further & (_ALTER_STARTS | _ALTER_FAILED))
+    return MariadbGtidEvent(domain, number, bool(flags & _STANDALONE), bool(flags & _PREPARED), void)
 
 
 def parse_query(body: bytes) -> Query:

@@ -232,6 +232,19 @@ def test_F56_compressed_events_of_mariadb_are_read(new_shop):
     assert events[2].before["v"] == text
 
 
+def test_an_alter_in_two_phases_is_one(new_shop):
+    shop = new_shop("mariadb", "two_phases", settings={"binlog_row_metadata": "NO_LOG"})
+    reader = shop.open()
+    shop.sql(
+        "SET SESSION binlog_alter_two_phase = ON",
+        "ALTER TABLE t ADD COLUMN w INT, ALGORITHM=COPY",
+        "INSERT INTO t VALUES (1, 'a', 2)",
+    )
+
+    [event] = reader.read(1)
+    assert event.after.to_dict() == {"id": 1, "v": "a", "w": 2}
+
+
 def test_F69_checksums_may_be_switched_off_and_on_between_files(new_shop):
     shop = new_shop("mysql", "checksums")
     reader = shop.open()

@@ -49,8 +49,15 @@ def test_a_statement_has_its_session():
 
 
 def test_mariadb_says_whether_a_commit_follows():
-    assert events.parse_mariadb_gtid(MARIADB_XA) == (0, 0x92, False, True)
-    assert events.parse_mariadb_gtid(MARIADB_TRUNCATE) == (0, 0x95, True, False)
+    assert events.parse_mariadb_gtid(MARIADB_XA) == (0, 0x92, False, True, False)
+    assert events.parse_mariadb_gtid(MARIADB_TRUNCATE) == (0, 0x95, True, False, False)
+
+
+def test_an_alter_in_two_phases_counts_at_its_end():
+    begins = b"\x89r\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00)\x02\x00\x00\x00\x00\x00"
+    ends = b"\x8ar\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00)\x04\x89r\x00\x00\x00\x00\x00\x00"
+
+    assert [events.parse_mariadb_gtid(body).void for body in (begins, ends)] == [True, False]
 
 
 def test_S8_an_xa_transaction_has_the_same_id_in_all_its_events():
