@@ -200,11 +200,12 @@ def test_F78_every_character_set_of_the_server_decodes_or_is_refused_by_name(wor
         name for (name,) in world.server.execute("SELECT character_set_name FROM information_schema.character_sets")
     ]
     lacking = {"armscii8", "dec8", "eucjpms", "geostd8", "keybcs2", "swe7"}
-    texts = ["plain", "é", "ÿ€", "žš", "Жя", "あア亜", "中文", "한글", "ωΩ", "שלום", "😀"]
-    values = ", ".join(f"({i}, _utf8mb4 x'{text.encode().hex()}')" for i, text in enumerate(texts))
+    texts = ["plain", "é", "ÿ€", "žš", "Жя", "あア亜", "中文", "한글", "ωΩ", "שלום", "😀", "end  ", "a\0"]
+    literals = [f"_utf8mb4 x'{text.encode().hex()}'" for text in texts]
+    values = ", ".join(f"({i}, {literal}, {literal})" for i, literal in enumerate(literals))
     named = [name for name in sets if name != "binary"]
     for name in named:
-        world.sql(f"CREATE TABLE {name}_t (id int PRIMARY KEY, v varchar(20) CHARACTER SET {name})")
+        world.sql(f"CREATE TABLE {name}_t (id int PRIMARY KEY, v varchar(20), c char(9)) CHARACTER SET {name}")
     source = world.follow(*(f"{name}_t" for name in named))
     for name in named:
         world.sql(f"INSERT INTO {name}_t VALUES {values}")
@@ -217,10 +218,11 @@ def test_F78_every_character_set_of_the_server_decodes_or_is_refused_by_name(wor
             with pytest.raises(Failed, match=f"column v: its character set {name}"):
                 rows[0]["v"]
             continue
-        asked = f"SELECT HEX(CONVERT(v USING utf8mb4)) FROM {world.database}.{name}_t ORDER BY id"
-        printed = [bytes.fromhex(text).decode() for (text,) in world.server.execute(asked)]
-        assert [row["v"] for row in rows] == printed
-        assert [row["v"] for row in world.texts(f"{name}_t")] == printed
+        in_utf8 = "HEX(CONVERT({} USING utf8mb4))".format
+        asked = f"SELECT {in_utf8('v')}, {in_utf8('c')} FROM {world.database}.{name}_t ORDER BY id"
+        printed = [[bytes.fromhex(text).decode() for text in row] for row in world.server.execute(asked)]
+        assert [row.values()[1:] for row in rows] == printed
+        assert [row.values()[1:] for row in world.texts(f"{name}_t")] == printed
 
 
 def test_F76_labels_are_in_their_columns_character_set(world):
