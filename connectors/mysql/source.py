@@ -182,10 +182,11 @@ class MysqlSource:
 
     def _damaged(self, error: Retriable) -> None:
         """F69: bytes may be damaged on the way once; the same place again is damaged where it lies."""
-        if error.message in _DAMAGED:
+        place = (self._server.uuid if self._server is not None else "", error.message)
+        if place in _DAMAGED:
             hint = "The log is damaged on the server: start the source anew, and look at the server's disk."
             raise Failed("checksum", error.message, hint=hint) from None
-        _DAMAGED.add(error.message)
+        _DAMAGED.add(place)
 
     def _read(self, timeout: float) -> SourceBatch | None:
         stream, assembler = self._running()
@@ -285,7 +286,7 @@ class MysqlSource:
         self._resources.close()
 
 
-_DAMAGED: Final[set[str]] = set()  # messages that name a place whose checksum was wrong, of this process
+_DAMAGED: Final[set[tuple[str, str]]] = set()  # servers and places whose checksum was wrong, in this process
 
 
 def _noted(note: Mapping[str, Any] | None, server: Server) -> LogPosition | None:
