@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -20,7 +20,6 @@ from connectors.mysql.types import logical
 pytestmark = pytest.mark.stack
 
 OPTIONS = TypeOptions()
-_numbers = itertools.count()
 
 CREATES = {
     "numbers": """
@@ -140,9 +139,8 @@ class Database:
     def __init__(self, server, kind) -> None:
         self.server = server
         self.mariadb = kind == "mariadb"
-        self.name = f"v_ddl_{next(_numbers)}"
+        self.name = f"v_ddl_{uuid.uuid4().hex[:10]}"
         self._resources = contextlib.ExitStack()
-        server.execute(f"DROP DATABASE IF EXISTS {self.name}")
         server.execute(f"CREATE DATABASE {self.name} CHARACTER SET latin1")
         self._session = self._resources.enter_context(contextlib.closing(server.connect(self.name)))
         self._catalog = self._resources.enter_context(contextlib.closing(connect(MysqlConfig(url=server.address), "v")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,6 @@ pytestmark = pytest.mark.stack
 LINES = (Path(__file__).parents[2] / "data" / "mysql_vectors.tsv").read_text(encoding="utf-8").splitlines()
 VECTORS = [line.split("\t") for line in LINES if not line.startswith("#")]
 METADATA = [("mysql", "FULL"), ("mysql", "MINIMAL"), ("mariadb", "FULL"), ("mariadb", "MINIMAL"), ("mariadb", "NO_LOG")]
-_numbers = itertools.count()
 
 
 class Log:
@@ -32,7 +32,7 @@ class Log:
     def __init__(self, server, kind, spool) -> None:
         self.server = server
         self.kind = kind
-        self.database = f"v_history_{next(_numbers)}"
+        self.database = f"v_history_{uuid.uuid4().hex[:10]}"
         self._spool = spool
         self._resources = contextlib.ExitStack()
         server.execute(f"CREATE DATABASE {self.database} CHARACTER SET utf8mb4")
@@ -121,7 +121,11 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def servers(stack):
-    made = {"mysql": stack.new_mysql("v_mysql_history"), "mariadb": stack.new_mariadb("v_mariadb_history")}
+    quick = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "0"}  # nobody cuts the power here
+    made = {
+        "mysql": stack.new_mysql("v_mysql_history", settings=quick),
+        "mariadb": stack.new_mariadb("v_mariadb_history", settings=quick),
+    }
     yield made
     for server in made.values():
         server.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,6 @@ pytestmark = pytest.mark.stack
 
 LINES = (Path(__file__).parents[2] / "data" / "mysql_vectors.tsv").read_text(encoding="utf-8").splitlines()
 VECTORS = [line.split("\t") for line in LINES if not line.startswith("#")]
-_numbers = itertools.count()
 
 
 class World:
@@ -34,10 +34,9 @@ class World:
 
     def __init__(self, server, spool) -> None:
         self.server = server
-        self.database = f"v_types_{next(_numbers)}"
+        self.database = f"v_types_{uuid.uuid4().hex[:10]}"
         self._spool = spool
         self._resources = contextlib.ExitStack()
-        server.execute(f"DROP DATABASE IF EXISTS {self.database}")
         server.create_database(self.database)
         self._session = self._resources.enter_context(contextlib.closing(server.connect(self.database)))
         self.sql("SET sql_mode = '', time_zone = '+00:00', character_set_client = utf8mb4")
