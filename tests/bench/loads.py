@@ -109,8 +109,7 @@ def _cpu_per_row(bench: Bench, measure: Measure, tables: int, rows: int) -> floa
             _wait_sum(bench, topics, tables, source)
             before = processes.cpu_seconds(source.pid)
             _insert(connection, rows // 100, tables, 100)
-            _wait_sum(bench, topics, tables + rows, source)
-            used = processes.cpu_seconds(source.pid) - before
+            used = _wait_sum(bench, topics, tables + rows, source) - before
         finally:
             source.stop()
     drop_slots(url)
@@ -131,15 +130,15 @@ def _insert(connection: psycopg.Connection[tuple[object, ...]], transactions: in
     connection.execute(text.encode())
 
 
-def _wait_sum(bench: Bench, topics: Sequence[str], records: int, source: Worker) -> None:
-    """Until all topics together hold so many committed records, transaction markers not counted."""
+def _wait_sum(bench: Bench, topics: Sequence[str], records: int, source: Worker) -> float:
+    """Until all topics together hold so many committed records; the source's CPU seconds before they were counted."""
     deadline, looked = time.monotonic() + 600, 0
     while True:
         end = sum(bench.readable.ends(topics).values())
         if end >= records and end != looked:
-            looked = end
+            looked, used = end, processes.cpu_seconds(source.pid)
             if bench.readable.count(*topics) >= records:
-                return
+                return used
         source.check()
         if time.monotonic() > deadline:
             raise TimeoutError(f"{source.name}: not all of {records} records within 600 s")
