@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
@@ -97,8 +97,8 @@ class Group:
     event: int = 0
     row: int = 0
     ordinal: int = 0
-    notes: dict[str, dict[str, Any] | None] = field(default_factory=dict)
-    savepoints: dict[str, tuple[int, int]] = field(default_factory=dict)
+    notes: dict[str, dict[str, Any] | None] | None = None
+    savepoints: dict[str, tuple[int, int]] | None = None
 
 
 class Delivery(NamedTuple):
@@ -137,6 +137,7 @@ class Assembler:
         self._ts_us = start.ts_us
         self._open: Group | None = None
         self._tables: dict[int, LogTable | None] = {}
+        self._maps: dict[bytes, LogTable | None] = {}  # until the next statement that may change a table
         self._uuids: dict[bytes, str] = {}
         self._steps: Iterator[None] | None = None  # what a handler leaves to be done in parts
         self._events: list[ChangeEvent] = []
@@ -210,8 +211,8 @@ class Assembler:
         position, group = self.position, self._open
         if split and group is not None and group.ordinal:
             position = self._inside(position, group)
-            self._notes.update(group.notes)
-            group.notes, group.savepoints = {}, dict.fromkeys(group.savepoints, (_TAKEN, 0))
+            self._notes.update(group.notes or {})
+            group.notes, group.savepoints = None, dict.fromkeys(group.savepoints or (), (_TAKEN, 0))
             self._finished = len(self._events)
         end, self._finished = self._finished, 0
         events, self._events = self._events[:end], self._events[end:]
@@ -279,6 +280,7 @@ class Assembler:
     def _new_file(self, _header: Header, _body: bytes) -> None:
         self._torn()
         self._tables.clear()
+        self._maps.clear()
 
     def _rotate(self, _header: Header, _body: bytes) -> None:
         self._torn()
@@ -364,7 +366,8 @@ class Assembler:
                 self._back_to(group, query.sql.partition("`")[2])
             case ["SAVEPOINT", *_]:
                 taken = self._again is not None
-                group.savepoints[query.sql.partition("`")[2]] = (_TAKEN if taken else self.rows), group.ordinal
+                at = (_TAKEN if taken else self.rows), group.ordinal
+                group.savepoints = {**(group.savepoints or {}), query.sql.partition("`")[2]: at}
             case ["XA", verb, *_]:
                 self._xa(group, verb, query)
             case _:
@@ -372,10 +375,11 @@ class Assembler:
 
     def _statement(self, group: Group, query: log.Query, header: Header) -> None:
         if not group.skip and not group.void:
+            self._maps.clear()
             effect = self._history.statement(query.database, query.sql, query.sql_mode, self._cursor.where)
             if effect.data:
                 self._statement_data(header, b"")
-            group.notes.update(effect.notes)
+            group.notes = {**(group.notes or {}), **effect.notes}
             self._warnings += [effect.warning] if effect.warning else []
             for shape in effect.truncated:
                 self._truncate(group, header, shape)
@@ -398,9 +402,10 @@ class Assembler:
         raise self._failed("statement_dml", what, hint)
 
     def _back_to(self, group: Group, name: str) -> None:
-        if name not in group.savepoints:
+        at = (group.savepoints or {}).get(name)
+        if at is None:
             raise self._failed("protocol", "ROLLBACK TO a savepoint that the log does not have")
-        self._back(group, *group.savepoints[name])
+        self._back(group, *at)
 
     def _back(self, group: Group, changes: int, ordinal: int) -> None:
         """Rows that are rolled back in the log itself, where a transaction mixes engines (F71)."""
@@ -411,7 +416,10 @@ class Assembler:
         group.ordinal = ordinal
 
     def _table_map(self, _header: Header, body: bytes) -> None:
-        self._tables[int.from_bytes(body[:6], "little")] = self._history.table_map(body, self._cursor.where)
+        described = body[6:]  # without the id, which changes more often
+        if described not in self._maps:
+            self._maps[described] = self._history.table_map(body, self._cursor.where)
+        self._tables[int.from_bytes(body[:6], "little")] = self._maps[described]
 
     def _compressed(self, header: Header, body: bytes) -> None:
         kind, plain = decompressed(header.kind, body, self._cursor.where)
@@ -511,7 +519,8 @@ class Assembler:
         # F59: a GTID joins the set when its transaction is whole, not when it begins.
         self._done += [gtid for gtid in (prepared, group.gtid) if gtid is not None]
         self._ts_us = group.ts_us
-        self._notes.update(group.notes)
+        if group.notes:
+            self._notes.update(group.notes)
 
     # XA (rule S8): rows come with the PREPARE, and count from the COMMIT on.
 

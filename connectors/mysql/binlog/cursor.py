@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from connect.errors import Failed, Retriable
 from connectors.mysql.binlog import events as log
 from connectors.mysql.binlog.events import Kind
 
 _HEADER: Final = log.HEADER.unpack_from
+_BODY: Final = log.HEADER_SIZE
+_CHECKSUM: Final = -log.CHECKSUM_SIZE
+_FORMAT: Final = int(Kind.FORMAT_DESCRIPTION)  # comparing plain numbers is faster
+_ROTATE: Final = int(Kind.ROTATE)
+_ARTIFICIAL: Final = log.ARTIFICIAL
+_IGNORABLE: Final = log.IGNORABLE
 _LOW: Final = 0xFFFFFFFF
 _BEGIN: Final = 4  # the first event of a file
 _AGAIN: Final = "It is read once more; if the log is damaged on the server's disk, that does not help."
@@ -54,22 +61,25 @@ class LogCursor:
         if len(event) < log.HEADER_SIZE:
             raise Failed("protocol", f"{self.where}: an event of {len(event)} bytes", hint="Is a proxy in between?")
         timestamp, kind, server_id, size, end, flags = _HEADER(event)
-        if kind == Kind.FORMAT_DESCRIPTION:
+        if kind == _FORMAT:
             self._format(event)
-        body = event[log.HEADER_SIZE : -log.CHECKSUM_SIZE] if self._checksum else event[log.HEADER_SIZE :]
-        if self._checksum and not log.is_intact(event):
-            raise Retriable(f"{self.where}: an event's checksum is wrong", code="checksum", hint=_AGAIN)
+        if self._checksum:
+            body = event[_BODY:_CHECKSUM]
+            if crc32(body, crc32(event[:_BODY])) != int.from_bytes(event[_CHECKSUM:], "little"):
+                raise Retriable(f"{self.where}: an event's checksum is wrong", code="checksum", hint=_AGAIN)
+        else:
+            body = event[_BODY:]
         begin = 0
-        if kind == Kind.ROTATE:
+        if kind == _ROTATE:
             self.file, self.pos = log.parse_rotate(body)
-        elif end and not flags & log.ARTIFICIAL:
+        elif end and not flags & _ARTIFICIAL:
             end += self.pos & ~_LOW
             if end < self.pos:
                 end += _LOW + 1
             begin, self.pos = end - size, end
         else:
             end = 0
-        return Header(kind, timestamp, server_id, begin, end, bool(flags & log.IGNORABLE)), body
+        return Header(kind, timestamp, server_id, begin, end, bool(flags & _IGNORABLE)), body
 
     def _format(self, event: bytes) -> None:
         described = log.parse_format(event)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import struct
-import zlib
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -22,7 +21,6 @@ ARTIFICIAL: Final = 0x20  # made for us, not in the log
 IGNORABLE: Final = 0x80  # who does not know it may pass over it (F57)
 CRC32: Final = 1  # the number of the only checksum there is; 0 is none
 
-_U32: Final = struct.Struct("<I").unpack_from
 _U64: Final = struct.Struct("<Q").unpack_from
 _QUERY: Final = struct.Struct("<IIBHH").unpack_from  # thread, seconds, database's length, error, variables' length
 _MARIADB_GTID: Final = struct.Struct("<QIB").unpack_from  # number, domain, flags
@@ -143,12 +141,6 @@ class Xid(NamedTuple):
     form: int
     gtrid: bytes
     bqual: bytes
-
-
-def is_intact(event: bytes) -> bool:
-    """Whether the CRC32 that an event ends with is that of the bytes before it (F69)."""
-    end = len(event) - CHECKSUM_SIZE
-    return end >= HEADER_SIZE and zlib.crc32(memoryview(event)[:end]) == _U32(event, end)[0]
 
 
 def parse_format(event: bytes) -> Format:
