@@ -233,9 +233,10 @@ class ServerCatalog:
         self.mariadb = server.is_mariadb
         self.lower_names = server.lower_case_names == 1
 
-    def tables(self, tables: Collection[TableId]) -> dict[TableId, TableDefinition]:
-        """The tables of these names that exist, once no DDL of them is under way."""
-        settle(self._connection, tables)
+    def tables(self, tables: Collection[TableId], *, settled: bool = False) -> dict[TableId, TableDefinition]:
+        """The tables of these names that exist; ``settled``: once no DDL of them is under way."""
+        if settled:
+            settle(self._connection, tables)
         return read_tables(self._connection, tables)
 
     def database_charset(self, database: str) -> str | None:

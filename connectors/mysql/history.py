@@ -23,7 +23,7 @@ the log's end of then, each statement about the table has the catalogue asked ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from connect.errors import Failed, Retriable
@@ -31,7 +31,8 @@ from connectors.mysql import statements
 from connectors.mysql.agreement import fits
 from connectors.mysql.ddl import parse
 from connectors.mysql.ddl_columns import NotUnderstoodError
-from connectors.mysql.definition_notes import from_note, note_name, table_of, to_note
+from connectors.mysql.definition_notes import note_name
+from connectors.mysql.known import Known, known_from
 from connectors.mysql.row_image import LogTable
 from connectors.mysql.shapes import log_table, snapshot_shape, system_versioned
 from connectors.mysql.table_clauses import Names
@@ -54,7 +55,6 @@ P = TypeVar("P")
 _LONGEST_STATEMENT: Final = 2000  # characters kept of one that was not understood
 _MEMORY: Final = 10_000  # maps remembered
 _TRIES: Final = 20
-_UNKNOWN: Final = (2**63, 0)  # an end of the log that no stream has passed
 
 
 class Catalog(Protocol):
@@ -63,8 +63,8 @@ class Catalog(Protocol):
     mariadb: bool
     lower_names: bool  # whether the server keeps tables' names in small letters, however they are written
 
-    def tables(self, tables: Collection[TableId]) -> Mapping[TableId, TableDefinition]:
-        """The tables of these names that exist, once no DDL of them is under way."""
+    def tables(self, tables: Collection[TableId], *, settled: bool = False) -> Mapping[TableId, TableDefinition]:
+        """The tables of these names that exist; ``settled``: once no DDL of them is under way."""
         ...
 
     def database_charset(self, database: str) -> str | None:
@@ -96,32 +96,6 @@ class Effect(NamedTuple):
     warning: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a table at this position.
-
-    Attributes:
-        definition: Its columns; None after DROP, and where they are not known.
-        statement: The one that was not understood, or "".
-        why: What about it.
-        ahead: The definition is the catalogue's, read when the log ended here: it holds from there on, and perhaps
-            not before. None where it holds.
-    """
-
-    definition: TableDefinition | None
-    statement: str = ""
-    why: str = ""
-    ahead: tuple[int, int] | None = None
-
-    def note(self) -> dict[str, Any]:
-        """As it rides with the position."""
-        if self.statement:
-            return {"statement": self.statement, "why": self.why}
-        if self.definition is None:
-            return {"dropped": True}
-        return {**to_note(self.definition), "ahead": True} if self.ahead else to_note(self.definition)
-
-
 class History:
     """Definitions by table, followed through the statements of the log.
 
@@ -146,7 +120,7 @@ class History:
         self._databases = frozenset(table.schema for table in captured)
         self._catalog = catalog
         self._options = options
-        self._known = _from_notes(notes)
+        self._known = known_from(notes)
         self._charsets: dict[str, str | None] = {}
         self._maps: dict[bytes, LogTable | None] = {}
         self._changed: set[TableId] = set()
@@ -162,10 +136,10 @@ class History:
             Retriable: ``ddl_under_way``: the tables are altered all the time.
             pymysql.Error: Of the catalogue.
         """
-        before = self._catalog.tables(self._captured)
+        before = self._catalog.tables(self._captured, settled=True)
         for _ in range(_TRIES):
             at = position()
-            after = self._catalog.tables(self._captured)
+            after = self._catalog.tables(self._captured, settled=True)
             if after == before:
                 _refuse_versioned(after.values())
                 self._known = {table: Known(definition) for table, definition in after.items()}
@@ -231,7 +205,7 @@ class History:
 
     def _ask(self, table: TableId) -> Known:
         """The table as the catalogue has it: right here if nothing follows in the log, else perhaps ahead."""
-        definition = self._catalog.tables([table]).get(table)
+        definition = self._catalog.tables([table], settled=True).get(table)
         end = self._catalog.end()
         return Known(definition, ahead=end if end > self._catalog.here() else None)
 
@@ -248,7 +222,7 @@ class History:
 
         Args:
             database: Default database of the session that ran it.
-            sql: Its text.
+            sql: Its text; bytes that are no UTF-8 as surrogates (``surrogateescape``).
             sql_mode: Of that session, as bits.
             where: File and position, for messages.
 
@@ -256,7 +230,7 @@ class History:
             Failed: ``table_renamed``: a captured table gets a name that is not in the file.
         """
         names = Names(database, self._catalog.lower_names)
-        done = parse(sql, names, sql_mode, mariadb=self._catalog.mariadb)
+        done = self._legible(parse(sql, names, sql_mode, mariadb=self._catalog.mariadb), sql)
         if done is None:
             return Effect({})
         if isinstance(done, statements.Data):
@@ -267,6 +241,18 @@ class History:
         if isinstance(done, statements.AlterTable) and done.unlogged and done.table in self._captured:
             warning = f"{done.table}: rows came or went that the log does not carry: {sql[:100]}"
         return Effect(self._notes(), truncated, warning=warning)
+
+    def _legible(self, done: statements.Statement, sql: str) -> statements.Statement:
+        """The statement, if its names can be read: a session may have written it in another character set."""
+        if _is_utf8(sql) or done is None or isinstance(done, statements.Data | statements.NotUnderstood):
+            return done
+        why = "it is not written in UTF-8"
+        if not all(_is_utf8(f"{table}") for table in statements.tables_of(done)):
+            meant = frozenset(table.name for table in self._captured if not f"{table}".isascii())
+            return statements.NotUnderstood(None, meant, why)
+        if isinstance(done, statements.CreateTable | statements.AlterTable):
+            return statements.NotUnderstood(done.table, frozenset(), why)
+        return done
 
     def _follow(self, done: statements.Statement, sql: str, where: str) -> tuple[RowShape, ...]:
         match done:
@@ -385,7 +371,8 @@ class History:
         """A statement that is not understood: the catalogue knows what it did, if nothing came after it."""
         for one in self._concerned(table, names):
             asked = self._ask(one)
-            doubtful = Known(None, sql[:_LONGEST_STATEMENT], why)
+            legible = sql[:_LONGEST_STATEMENT].encode(errors="surrogateescape").decode(errors="replace")
+            doubtful = Known(None, legible, why)
             self._set(one, asked if asked.definition is not None and asked.ahead is None else doubtful)
 
     def _concerned(self, table: TableId | None, names: Collection[str]) -> Iterable[TableId]:
@@ -415,6 +402,15 @@ class History:
         return snapshot_shape(definition, self._options, self._captured[table].key)
 
 
+def _is_utf8(text: str) -> bool:
+    """Whether no byte of it had to be kept as a surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _refuse_versioned(definitions: Iterable[TableDefinition]) -> None:
     for definition in definitions:
         if definition.versioned:
@@ -426,21 +422,6 @@ def _alike(one: TableDefinition, other: TableDefinition) -> bool:
         return [replace(column, default=None) for column in definition.columns]
 
     return one.primary_key == other.primary_key and bare(one) == bare(other)
-
-
-def _from_notes(notes: Mapping[str, Mapping[str, Any]]) -> dict[TableId, Known]:
-    found = {}
-    for name, note in notes.items():
-        table = table_of(name)
-        if table is None:
-            continue
-        if note.get("dropped"):
-            found[table] = Known(None)
-        elif "statement" in note:
-            found[table] = Known(None, note["statement"], note["why"])
-        else:
-            found[table] = Known(from_note(table, dict(note)), ahead=_UNKNOWN if note.get("ahead") else None)
-    return found
 
 
 def _not_understood(table: TableId, known: Known) -> Failed:

@@ -122,3 +122,20 @@ Statement = (
     | NotUnderstood
     | None
 )
+
+
+def tables_of(statement: Statement) -> tuple[TableId, ...]:
+    """The tables that a statement names as such."""
+    match statement:
+        case CreateTable(table, _, like):
+            return (table, like) if like is not None else (table,)
+        case AlterTable(table, _, renamed):
+            return (table, renamed) if renamed is not None else (table,)
+        case DropTables(tables):
+            return tables
+        case RenameTables(pairs):
+            return tuple(table for pair in pairs for table in pair)
+        case TruncateTable(table):
+            return (table,)
+        case _:
+            return ()

@@ -30,7 +30,7 @@ class Answers:
         self.now = {definition.table: definition for definition in definitions}
         self.at, self.last, self.asked = (1, 100), (1, 100), 0
 
-    def tables(self, tables):
+    def tables(self, tables, *, settled=False):
         self.asked += 1
         return {table: self.now[table] for table in tables if table in self.now}
 
@@ -85,7 +85,7 @@ def names(table):
 def test_V2_the_first_position_lies_between_equal_readings_of_the_catalogue():
     readings = iter([{}, {T: ONE}, {T: ONE}])
     catalog = Answers()
-    catalog.tables = lambda _: next(readings)
+    catalog.tables = lambda _, settled: next(readings)
     positions = iter([1, 2])
 
     position, notes = history(catalog).first(lambda: next(positions))
@@ -96,7 +96,7 @@ def test_V2_the_first_position_lies_between_equal_readings_of_the_catalogue():
 def test_tables_that_are_altered_all_the_time_are_waited_for():
     catalog = Answers(ONE)
     versions = iter(range(100))
-    catalog.tables = lambda _: {T: replace(ONE, engine=str(next(versions)))}
+    catalog.tables = lambda _, settled: {T: replace(ONE, engine=str(next(versions)))}
 
     with pytest.raises(Retriable) as failure:
         history(catalog).first(lambda: 1)
@@ -243,6 +243,32 @@ def test_F53_a_table_of_the_same_database_is_followed_since_it_may_be_swapped_in
     assert note_name(TableId("db", "_new")) in run(made, "CREATE TABLE _new (id int, x int)").notes
     assert run(made, "CREATE TABLE other._new (id int, x int)").notes == {}
     assert run(made, "RENAME TABLE other._new TO other.x").notes == {}
+
+
+ODD = TableId("db", "é")
+
+
+@pytest.mark.parametrize(
+    ("sql", "doubted"),
+    [
+        (b"ALTER TABLE t ADD \xe9 int", T),
+        (b"CREATE TABLE t (e enum('\xe9'))", T),
+        (b"ALTER TABLE \xe9 ADD x int", ODD),
+        (b"RENAME TABLE \xe9 TO x", ODD),
+        (b"DROP TABLE t /* \xe9 */", None),
+        (b"INSERT INTO x VALUES ('\xe9')", None),
+    ],
+)
+def test_F52_a_statement_whose_names_cannot_be_read_puts_tables_in_doubt(sql, doubted):
+    catalog = Answers(ONE, replace(ONE, table=ODD))
+    made = history(catalog, tables=(T, ODD))
+    made.first(lambda: 1)
+    catalog.last = (1, 500)
+
+    notes = run(made, sql.decode(errors="surrogateescape")).notes
+
+    assert [table_of(name) for name, note in notes.items() if "statement" in note] == ([doubted] if doubted else [])
+    assert json.dumps(notes).encode()
 
 
 def test_names_are_read_in_small_letters_where_the_server_keeps_them_so():
