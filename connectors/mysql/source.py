@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 import pymysql
@@ -15,7 +16,7 @@ from connectors.mysql.assembler import Assembler
 from connectors.mysql.binlog.stream import BinlogStream
 from connectors.mysql.branch import NOWHERE, bytes_behind, continued, first_position
 from connectors.mysql.catalog import ServerCatalog, read_tables
-from connectors.mysql.config import server_id
+from connectors.mysql.config import default_server_id, server_id
 from connectors.mysql.connection import account, connect
 from connectors.mysql.errors import translate
 from connectors.mysql.history import History
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 
     from connect.api.position import Position, Resume
     from connect.api.source import SourceContext
-    from connectors.mysql.assembler import Delivery
     from connectors.mysql.config import MysqlConfig
     from connectors.mysql.connection import Connection
     from connectors.mysql.server import Server
+    from connectors.mysql.transactions import Delivery
     from connectors.mysql.visibility import LogMark
 
 MAX_ROWS: Final = 10_000
@@ -151,13 +152,14 @@ class MysqlSource:
         prepared = Prepared(context.spool, before)
         self._resources.callback(prepared.close)
         self._assembler = Assembler(history, prepared, position, context.connector)
-        stream.start(position, server_id(config, context.group, context.connector), self._replica)
+        if context.temporary:  # beside a worker of this name, which the server would end for it
+            name = uuid.uuid4().hex
+            stream.start(position, default_server_id(name, context.connector), name)
+        else:
+            replica = f"{context.group}/{context.connector}"
+            stream.start(position, server_id(config, context.group, context.connector), replica)
         self._stream = stream
         self._told, self._told_at = position, time.monotonic()
-
-    @property
-    def _replica(self) -> str:
-        return f"{self._context.group}/{self._context.connector}"
 
     def _translated(self, error: pymysql.Error, doing: str) -> Exception:
         return translate(error, f"{self._context.connector}: {doing}", account=account(self._config))

@@ -133,13 +133,16 @@ class Shop:
         on: MysqlClient | None = None,
         url: str | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        temporary: bool = False,
         **config: Any,
     ) -> Reader:
         """A source on these tables, opened."""
         made = MysqlConfig(**{"url": url or (on or self.server).address, "heartbeat": "200ms", **config})
         captured = {TableId(self.database, name): TableOptions() for name in tables}
         spool = self._folder / f"spool-{next(self._numbers)}"
-        context = SourceContext("shop", self.group, captured, spool, say=self.said.append, stopping=stopping)
+        context = SourceContext(
+            "shop", self.group, captured, spool, say=self.said.append, stopping=stopping, temporary=temporary
+        )
         source = MysqlSource(made, context)
         self._resources.callback(source.close)
         return Reader(source, source.open(resume), dict(resume.notes) if resume else {})

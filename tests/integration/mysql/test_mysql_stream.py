@@ -268,6 +268,14 @@ def test_F65_a_second_reader_of_the_same_name_ends_the_first_by_name(shop):
     assert ended.value.code == "server_id_clash"
 
 
+def test_a_look_at_the_log_leaves_the_reader_of_the_same_name_alone(shop):
+    reader = shop.open()
+    look = shop.open(temporary=True)
+    shop.insert(1, 1)
+
+    assert rows(look.read(1)) == rows(reader.read(1)) == [("c", 1)]
+
+
 def test_a_table_that_is_not_there_fails_by_name(shop):
     with pytest.raises(Failed, match="nowhere") as failed:
         shop.open(tables=("t", "nowhere"))
