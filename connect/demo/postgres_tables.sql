@@ -135,7 +135,7 @@ CREATE TABLE public.sessions (
 CREATE TABLE ledger.changes (
   id bigserial PRIMARY KEY,
   table_name text NOT NULL,
-  key jsonb NOT NULL,
+  row_key text NOT NULL,
   n integer NOT NULL,
-  op "char" NOT NULL
+  op char(1) NOT NULL
 );
