@@ -69,14 +69,20 @@ class Assembler:
         last_ts: Time of the last transaction of the log, seconds since 1970 UTC; 0 before the first.
     """
 
-    def __init__(self, history: History, prepared: Prepared, start: MysqlPosition, connector: str) -> None:
-        """``start`` is the stored position, its ``log`` that of the server that is read."""
+    def __init__(
+        self, history: History, prepared: Prepared, start: MysqlPosition, connector: str, *, by_gtid: bool
+    ) -> None:
+        """``start`` is the stored position, its ``log`` that of the server that is read.
+
+        ``by_gtid``: changes name their transaction by its GTID, where there is one, as ``visibility`` asks for.
+        """
         self.skipped = 0
         self.last_ts = 0
         self._history = history
         self._prepared = prepared
         self._cursor = LogCursor(connector)
         self._start = start
+        self._by_gtid = by_gtid
         self._again = start if start.transaction is not None else None  # rows of it are still to be skipped
         self._gtids = start.gtids
         self._done: list[AnyGtid] = []  # since ``_gtids`` was made
@@ -274,7 +280,7 @@ class Assembler:
         self._torn()
         self.last_ts = header.timestamp
         begin = LogPosition(self._cursor.file, header.begin)
-        name = gtid if isinstance(gtid, Gtid) and self._gtids is not None else begin
+        name = gtid if isinstance(gtid, Gtid) and self._by_gtid else begin
         text = None if gtid is None else str(gtid)
         group = self._open = Group(gtid, begin, name, ts_us or header.timestamp * 1_000_000, text)
         # Rule S11. Only where an XA transaction was open does the server send again what lies before the position.

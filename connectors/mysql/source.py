@@ -151,7 +151,9 @@ class MysqlSource:
         self._resources.callback(stream.close)
         prepared = Prepared(context.spool, before)
         self._resources.callback(prepared.close)
-        self._assembler = Assembler(history, prepared, position, context.connector)
+        self._assembler = Assembler(
+            history, prepared, position, context.connector, by_gtid=server.gtids and not server.is_mariadb
+        )
         if context.temporary:  # beside a worker of this name, which the server would end for it
             name = uuid.uuid4().hex
             stream.start(position, default_server_id(name, context.connector), name)

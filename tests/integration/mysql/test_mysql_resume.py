@@ -251,3 +251,21 @@ def test_a_position_of_the_other_kind_is_refused(mysql_shop, mariadb_shop):
     resume = mysql_shop.open().close()
 
     assert refused(mariadb_shop, resume) == "other_kind"
+
+
+@each_kind("mysql without gtids")
+def test_gtids_that_are_switched_on_leave_a_position_of_files_as_it_is(own_shop):
+    reader = own_shop.open()
+    own_shop.insert(1, 1)
+    reader.read(1)
+    resume = reader.close()
+    own_shop.server.stop()
+    own_shop.server.configure({"enforce_gtid_consistency": "ON", "gtid_mode": "ON"}).start()
+    own_shop.insert(2, 2)
+
+    reader = own_shop.open(resume)
+    chunk = reader.source.snapshots().read_chunk(own_shop.table, None, 10, 2**20)
+    [event] = reader.read(1)
+    assert ids([event]) == [2]
+    assert reader.position.gtids is None
+    assert chunk.sees(event.transaction)

@@ -123,7 +123,11 @@ FILES = MysqlPosition(A, at(4))
 
 @pytest.fixture
 def build(tmp_path):
-    return lambda start=START, **more: Assembler(History(), Prepared(tmp_path, **more), start, "c")
+    def made(start=START, **more):
+        by_gtid = isinstance(start.gtids, GtidSet)
+        return Assembler(History(), Prepared(tmp_path, **more), start, "c", by_gtid=by_gtid)
+
+    return made
 
 
 def fed(assembler, log, rows=100, size=2**20):
