@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from connect.errors import Failed
+from connectors.mysql.charsets import charset_of, decoder
 
 HEADER: Final = struct.Struct("<IBIIIH")  # time in seconds, type, server id, size, end position, flags
 HEADER_SIZE: Final = 19
@@ -29,8 +30,7 @@ _TIMES: Final = 42  # where the commit times of a GTID event begin
 _TIME_BITS: Final = (1 << 55) - 1
 _HAS_ORIGINAL: Final = 1 << 55
 _FORMAT_FIXED: Final = 57  # version, server, time, header size; then a byte for each type of event
-_SQL_MODE: Final = 1  # the code of the variable in a query event
-_SKIPPED_BEFORE_MODE: Final = 4  # flags2, code 0, comes before it
+_SQL_MODE, _CHARSET, _CATALOG = 1, 4, 6  # codes of variables in a query event
 _STANDALONE, _HAS_COMMIT_ID, _PREPARED, _COMPLETED = 1, 2, 64, 128  # flags of MariaDB's GTID event
 _ALTER_STARTS, _ALTER_FAILED = 2, 8  # its further flags
 
@@ -229,12 +229,24 @@ def parse_mariadb_gtid(body: bytes) -> MariadbGtidEvent:
 
 
 def parse_query(body: bytes) -> Query:
-    """A statement. Names and text are UTF-8 as a session of ours sees them; other bytes are kept as surrogates."""
+    """A statement, its text in the character set of the client that sent it.
+
+    Bytes that are of no such character are kept as surrogates; so is all that is not ASCII in an unknown set.
+    """
     thread, _, database_size, _, variables_size = _QUERY(body)
     start = 13 + variables_size
     end = start + database_size
-    sql = body[end + 1 :].decode(errors="surrogateescape")
-    return Query(thread, body[start:end].decode(errors="surrogateescape"), sql, _sql_mode(body[13:start]))
+    mode, collation = _variables(body[13:start])
+    database = body[start:end].decode(errors="surrogateescape")
+    return Query(thread, database, _statement(body[end + 1 :], collation), mode)
+
+
+def _statement(sql: bytes, collation: int) -> str:
+    decode = decoder(charset_of(collation) or "utf8mb4")
+    try:
+        return decode(sql) if decode is not None else sql.decode("ascii", errors="surrogateescape")
+    except (Failed, UnicodeError):
+        return sql.decode(errors="surrogateescape")
 
 
 def parse_xa_prepare(body: bytes) -> tuple[Xid, bool]:
@@ -286,6 +298,22 @@ def _zigzag(value: int) -> int:
     return value >> 1 ^ -(value & 1)
 
 
-def _sql_mode(variables: bytes) -> int:
-    at = 1 + _SKIPPED_BEFORE_MODE if variables[:1] == b"\0" else 0
-    return int(_U64(variables, at + 1)[0]) if variables[at : at + 1] == bytes([_SQL_MODE]) else 0
+_FIXED: Final = {0: 4, 1: 8, 3: 4, 4: 6}  # sizes of variables by code: flags2, sql_mode, auto-increment, charset
+
+
+def _variables(variables: bytes) -> tuple[int, int]:
+    """``sql_mode`` and the client's collation of a query event; 0 where they are not there."""
+    at, mode, collation = 0, 0, 0
+    while at < len(variables):
+        code, at = variables[at], at + 1
+        if code == _SQL_MODE:
+            mode = _U64(variables, at)[0]
+        elif code == _CHARSET:
+            collation = int.from_bytes(variables[at : at + 2], "little")
+        if code == _CATALOG:
+            at += 1 + variables[at]
+        elif code in _FIXED:
+            at += _FIXED[code]
+        else:
+            break  # what is wanted stands before
+    return mode, collation

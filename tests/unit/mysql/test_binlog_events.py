@@ -48,6 +48,14 @@ def test_a_statement_has_its_session():
     assert events.parse_query(QUERY) == (15, "b_look", "BEGIN", 0x45A00020)
 
 
+def test_a_statement_is_in_the_character_set_of_its_client():
+    latin1 = QUERY.replace(b"\x04\xff\x00", b"\x04\x08\x00").replace(b"BEGIN", b"DROP TABLE \xe9")
+    assert events.parse_query(latin1).sql == "DROP TABLE é"
+
+    utf8 = QUERY.replace(b"BEGIN", b"DROP TABLE \xe9")
+    assert events.parse_query(utf8).sql == "DROP TABLE \udce9"
+
+
 def test_mariadb_says_whether_a_commit_follows():
     assert events.parse_mariadb_gtid(MARIADB_XA) == (0, 0x92, False, True, False)
     assert events.parse_mariadb_gtid(MARIADB_TRUNCATE) == (0, 0x95, True, False, False)
