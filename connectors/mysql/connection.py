@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
+from select import select
 from typing import TYPE_CHECKING, Any, Final
 
 import pymysql
@@ -61,6 +62,7 @@ class Connection(PymysqlConnection):
     _execute_command: Callable[[int, str], None]
     _read_packet: Callable[..., Any]
     _force_close: Callable[[], None]
+    thread_id: Callable[[], int]
 
     def undecoded(self) -> None:
         """Have text sent in its column's own character set from now on, and read through a buffer fit for rows."""
@@ -93,6 +95,18 @@ class Connection(PymysqlConnection):
         finally:
             if not done and self.open:
                 self._force_close()
+
+    def begin_query(self, query: str) -> None:
+        """Send a statement; ``end_query`` reads what the server says."""
+        self._execute_command(COMMAND.COM_QUERY, query)
+
+    def answers(self, seconds: float) -> bool:
+        """Whether the server says something within so many seconds."""
+        return bool(select([self._sock], [], [], seconds)[0])
+
+    def end_query(self) -> None:
+        """Read the answer to ``begin_query``. Raises pymysql.Error as ``query`` does."""
+        self._read_query_result()
 
     def _process_auth(self, plugin_name: bytes, *rest: Any) -> Any:
         plain = plugin_name in {b"mysql_clear_password", b"dialog"} and not self._secure

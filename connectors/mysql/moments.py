@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,14 +17,20 @@ from connectors.mysql.server import LogEnd, log_end, pause, row, rows
 from connectors.mysql.visibility import DatabaseSnapshot, ExecutedSet, LogPrefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterator
+    from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 
     from connect.schema.model import TableId
     from connectors.mysql.connection import Connection
     from connectors.mysql.server import Server
 
-_LOCK_SECONDS: Final = 1  # writers queue behind a lock that is waited for
-_LOCK_PAUSE: Final = 2.0
+_LOCK_TURNS: Final[Sequence[tuple[float, float]]] = (  # seconds in which a lock is waited for, and of pause after them
+    (0.1, 0.05),
+    (0.2, 0.1),
+    (0.4, 0.2),
+    (0.8, 0.4),
+    (1.0, 1.5),
+)
+_SAID_FROM: Final = 3  # turns
 _VISIBLE_PAUSE: Final = 0.01
 _XA_SECONDS: Final = 1.0
 _DENIED: Final = frozenset({1227, 1401})
@@ -46,7 +53,7 @@ class Moment(NamedTuple):
 def begin(connection: Connection, server: Server, table: TableId) -> Moment:
     """Begin a transaction for one SELECT of a table with a key; its definition stays as it is until the end (N5).
 
-    For MySQL with GTIDs only; without them, and on MariaDB, ``begin_exactly``.
+    For MySQL with GTIDs only; without them, and on MariaDB, the two below.
     """
     connection.query("START TRANSACTION READ ONLY")  # at READ COMMITTED: each statement has a snapshot of its own
     hold(connection, table)
@@ -57,31 +64,41 @@ def begin(connection: Connection, server: Server, table: TableId) -> Moment:
 
 @contextlib.contextmanager
 def locked(
-    connection: Connection, table: TableId, say: Callable[[str], None], stopping: Callable[[], bool]
+    locker: Connection, control: Connection, table: TableId, say: Callable[[str], None], stopping: Callable[[], bool]
 ) -> Iterator[None]:
     """Keep writers out of a table: whatever wrote to it before is visible then, and nothing else is under way.
 
-    It is waited for in short turns, so that writers which queue up behind it get theirs (F80).
+    Writers queue up behind a lock that is waited for. So turns are short (F80), and followed by pauses.
     """
-    connection.query(f"SET SESSION lock_wait_timeout = {_LOCK_SECONDS}")
-    waited = False
-    while True:
-        try:
-            connection.query(f"LOCK TABLES {quoted(table)} READ")
+    said = False
+    for turn, (seconds, rest) in enumerate(itertools.chain(_LOCK_TURNS, itertools.repeat(_LOCK_TURNS[-1])), 1):
+        if _lock(locker, control, table, seconds):
             break
-        except pymysql.OperationalError as error:
-            if error.args[0] != ER.LOCK_WAIT_TIMEOUT:
-                raise
-        say(f"snapshot of {table} waits for transactions that have written to it and are still open")
-        waited = True
-        pause(_LOCK_PAUSE, stopping)
+        if turn == _SAID_FROM:
+            say(f"snapshot of {table} waits for transactions that have written to it and are still open")
+            said = True
+        pause(rest, stopping)
     try:
-        if waited:
+        if said:
             say("")
         yield
     finally:
-        if connection.open:
-            connection.query("UNLOCK TABLES")
+        if locker.open:
+            locker.query("UNLOCK TABLES")
+
+
+def _lock(locker: Connection, control: Connection, table: TableId, seconds: float) -> bool:
+    """One turn; the shortest time limit that the server knows is a second, so it is ended from outside."""
+    locker.begin_query(f"LOCK TABLES {quoted(table)} READ")
+    if not locker.answers(seconds):
+        control.query(f"KILL QUERY {locker.thread_id()}")
+    try:
+        locker.end_query()
+    except pymysql.OperationalError as error:
+        if error.args[0] in {ER.LOCK_WAIT_TIMEOUT, ER.QUERY_INTERRUPTED}:
+            return False
+        raise
+    return True
 
 
 def begin_locked(connection: Connection, locker: Connection, server: Server) -> Moment:

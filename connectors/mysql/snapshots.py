@@ -248,7 +248,7 @@ class MysqlSnapshots:
             return moments.begin(connection, self._server, table)
         with (
             contextlib.closing(self._connect()) as locker,
-            moments.locked(locker, table, self._say, self._stopping),
+            moments.locked(locker, connection, table, self._say, self._stopping),
         ):
             return moments.begin_locked(connection, locker, self._server)
 
