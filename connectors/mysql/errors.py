@@ -45,6 +45,10 @@ _BY_NUMBER: Final[dict[int, tuple[str | None, str]]] = {
     1054: ("column_missing", "Take the column out of the file, or add it to the table."),
     **dict.fromkeys((2026, 3159), ("tls", _TLS)),
     **dict.fromkeys((1251, 1524, 2059, 2061), ("auth_plugin", _PLUGIN)),
+    1064: (
+        "source_error",
+        "Is the SQL of the table's `snapshot: {where: …}` right? The server's log has the statement.",
+    ),
     1381: ("log_off", "Start the server with log_bin=ON and binlog_format=ROW."),
     2068: ("protocol", "A server that asks its reader for a file is not one that Connect reads: is the address right?"),
 }

@@ -236,6 +236,16 @@ def test_where_narrows_what_a_chunk_reads(world):
     assert [row["id"] for row in rows] == [*range(1, 10), *range(41, 251)]
 
 
+@pytest.mark.parametrize(("where", "code"), [("id >", "source_error"), ("nope = 1", "column_missing")])
+def test_a_where_that_the_server_does_not_understand_is_told(world, where, code):
+    fill(world, "id INT PRIMARY KEY", "g", 1)
+    snapshots = world.open(options=TableOptions(where=where))
+    with pytest.raises(Failed) as failed:
+        snapshots.read_chunk(world.table, None, 1, PLENTY)
+    assert failed.value.code == code
+    assert failed.value.hint
+
+
 @pytest.mark.parametrize("name", ["a`b", "back\\slash", "sp ace", "Ünï", "x'; DROP TABLE t;--"])
 def test_F168_names_of_any_spelling(world, name):
     quoted = name.replace("`", "``")
