@@ -31,6 +31,7 @@ _OK: Final = Severity.OK
 _WARNING: Final = Severity.WARNING
 _PROBLEM: Final = Severity.PROBLEM
 _DAY: Final = 86_400
+_REPLICAS_FROM: Final = (8, 0, 22)  # the word; before it was slaves
 _DENIED: Final = frozenset({1044, 1142, 1143, 1227})
 _DENIED_XA: Final = _DENIED | {1401}
 
@@ -154,8 +155,25 @@ def _ids(checked: _Checked, ours: int) -> Iterator[Finding]:
     elif server.server_id == ours:
         message = f"this source would have the id {ours}, which is the server's own (F65)"
         yield Finding("server_id", _PROBLEM, message, f"server_id: {ours % (2**32 - 2) + 1}  # beside `url:`")
+    elif ours in _replicas(checked):
+        message = (
+            f"another replica of the server has the id {ours} of this source: each would end the other's link (F65)"
+        )
+        yield Finding("server_id", _PROBLEM, message, f"server_id: {ours % (2**32 - 2) + 1}  # beside `url:`")
     else:
         yield Finding("server_id", _OK, f"this source is replica {ours}; no other may have this id")
+
+
+def _replicas(checked: _Checked) -> set[int]:
+    """Ids of the replicas that are connected and say so, which we do not; none where we may not ask."""
+    server = checked.server
+    old = server.is_mariadb or server.version < _REPLICAS_FROM
+    try:
+        return {int(found[0]) for found in rows(checked.connection, "SHOW SLAVE HOSTS" if old else "SHOW REPLICAS")}
+    except pymysql.Error as error:
+        if error.args[0] in _DENIED:
+            return set()
+        raise
 
 
 def _replica(checked: _Checked) -> Iterator[Finding]:
@@ -165,7 +183,9 @@ def _replica(checked: _Checked) -> Iterator[Finding]:
     setting = "log_slave_updates" if server.is_mariadb else "log_replica_updates"
     remedy = f"in my.cnf: {setting} = ON; then restart the server. Or point the URL at its source."
     try:
-        statement = "SHOW SLAVE STATUS" if server.version < (8, 0, 22) or server.is_mariadb else "SHOW REPLICA STATUS"
+        statement = (
+            "SHOW SLAVE STATUS" if server.version < _REPLICAS_FROM or server.is_mariadb else "SHOW REPLICA STATUS"
+        )
         if named_row(checked.connection, statement) is not None:
             message = f"the server is a replica with {setting}=OFF: what it replicates is not in its log"
             yield Finding(setting, _PROBLEM, message, remedy)

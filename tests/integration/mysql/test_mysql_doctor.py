@@ -188,6 +188,19 @@ def test_F65_the_servers_own_id_is_not_ours(world):
     assert one(found, "server_id", Severity.PROBLEM).remedy.startswith(f"server_id: {theirs + 1}")
 
 
+@pytest.mark.parametrize("kind", ["mysql", "mariadb"])
+def test_F65_the_id_of_another_replica_is_not_ours(stack, tmp_path, kind):
+    server = getattr(stack, f"new_{kind}")(f"s_ids_{kind}")
+    replica = getattr(stack, f"new_{kind}")(f"s_ids_{kind}_replica").follow(server)
+    world = World(server, tmp_path)
+    world.sql("CREATE TABLE t (id INT PRIMARY KEY)")
+    ((taken,),) = replica.execute("SELECT @@server_id")
+    assert "another replica" in one(world.findings(server_id=taken), "server_id", Severity.PROBLEM).message
+    assert one(world.findings(server_id=taken + 1), "server_id", Severity.OK)
+    replica.stop()
+    server.stop()
+
+
 def test_settings_that_bite_later_come_with_what_mends_them(unfit, tmp_path):
     world = World(unfit, tmp_path)
     world.sql("CREATE TABLE t (id INT PRIMARY KEY)")

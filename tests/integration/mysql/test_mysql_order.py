@@ -269,7 +269,7 @@ def eventually(condition):
     "how",
     [
         "",
-        "pausing",
+        pytest.param("pausing", marks=pytest.mark.long),
         pytest.param("xa", marks=pytest.mark.long),
         pytest.param("read from the replica", marks=pytest.mark.long),
     ],
