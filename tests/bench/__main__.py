@@ -45,7 +45,7 @@ def plan(inputs: Inputs) -> list[tuple[tuple[str, ...], Take]]:
     return [
         (("pg_stream_100",), partial(narrow, rows=inputs.stream, transaction=100)),
         (("pg_stream_1",), partial(narrow, rows=inputs.stream_1, transaction=1)),
-        (("pg_stream_100k",), partial(narrow, rows=inputs.stream, transaction=100_000)),
+        (("pg_stream_100k",), partial(narrow, rows=inputs.stream_big, transaction=100_000)),
         (("pg_stream_wide",), partial(stream, table=tables.WIDE, rows=inputs.stream_wide, transaction=100)),
         (("pg_stream_10kb",), partial(stream, table=tables.TEN_KB, rows=inputs.stream_10kb, transaction=10)),
         (("pg_snapshot",), partial(snapshot, rows=inputs.snapshot)),

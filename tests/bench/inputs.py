@@ -10,12 +10,16 @@ class Inputs:
     """Rows and seconds; ``repeats`` of everything, one after the other: ours, limit, peer, ours, limit, peer.
 
     Attributes:
-        peer_recoveries: The peer's recoveries of ``repeats``: each takes up to a minute and more.
+        long_repeats: Of what takes long to look at or to set up: latencies, memory, recovery, many tables.
+        stream_big: Rows of ``pg_stream_100k``.
+        peer_recoveries: Of ``long_repeats``: each takes the peer up to a minute and more.
     """
 
     repeats: int
+    long_repeats: int
     warm_up: int
     stream: int
+    stream_big: int
     stream_1: int
     stream_wide: int
     stream_10kb: int
@@ -31,8 +35,10 @@ class Inputs:
 
 WHOLE = Inputs(
     repeats=3,
+    long_repeats=2,
     warm_up=200_000,
     stream=3_000_000,
+    stream_big=1_000_000,
     stream_1=500_000,
     stream_wide=300_000,
     stream_10kb=50_000,
@@ -47,14 +53,16 @@ WHOLE = Inputs(
 )
 QUICK = Inputs(
     repeats=2,
+    long_repeats=1,
     warm_up=30_000,
     stream=300_000,
+    stream_big=200_000,
     stream_1=50_000,
     stream_wide=30_000,
     stream_10kb=5_000,
     snapshot=300_000,
-    mysql=150_000,
-    sink=100_000,
+    mysql=100_000,
+    sink=60_000,
     rss=150_000,
     latency_seconds=10,
     tables=100_000,

@@ -26,7 +26,7 @@ _MB = 1e6
 def rss_source(bench: Bench, measure: Measure, rows: int) -> None:
     """A backlog of 100-row transactions. The peer's worker has just been started: its heap is no other measure's."""
     url = bench.database()
-    sources, peers = prepare(bench, measure.name, url, NARROW)
+    sources, peers = prepare(bench, measure.name, url, NARROW, bench.inputs.long_repeats)
     with psycopg.connect(url, autocommit=True) as connection:
         name = publication(connection)
         for peer in peers:
@@ -41,7 +41,7 @@ def rss_source(bench: Bench, measure: Measure, rows: int) -> None:
 
 def transaction_1m(bench: Bench, measure: Measure, rows: int) -> None:
     """The same rows as one transaction and by 1,000."""
-    for _ in range(bench.inputs.repeats):
+    for _ in range(bench.inputs.long_repeats):
         peaks = []
         for transaction in (rows, 1000):
             url = bench.database()
@@ -89,7 +89,7 @@ def tables_1000(bench: Bench, measure: Measure, rows: int) -> None:
     """100-row transactions, each into the next table, while the worker is at the head of the log and every table's
     first row has gone through: what a table costs once (its schema, its topic) is not what a row costs.
     """
-    for _ in range(bench.inputs.repeats):
+    for _ in range(bench.inputs.long_repeats):
         few, many = (_cpu_per_row(bench, measure, tables, rows) for tables in (10, 1000))
         measure.add("connect", many / few, cpu_10=few * 1e6, cpu_1000=many * 1e6)
 

@@ -32,19 +32,23 @@ def draw(results: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _panel(axes: Axes, results: Sequence[Mapping[str, Any]], side: str, title: str) -> None:
+    """Points and not bars: a logarithmic axis has no zero for a bar to stand on."""
     shown = [result for result in results if result[f"ratio_to_{side}"]][::-1]
-    values = [_as_gain(result, result[f"ratio_to_{side}"]) for result in shown]
-    bars = axes.barh([result["measure"] for result in shown], values, color=_OURS)
-    axes.bar_label(bars, fmt="%.2g", padding=4)
     for place, result in enumerate(shown):
-        for aim in result["aim"]:
-            of, _, number = aim.split()
+        gain = _as_gain(result, result[f"ratio_to_{side}"])
+        axes.plot([1, gain], [place, place], color=_OURS, linewidth=1, alpha=0.5)
+        axes.plot(gain, place, "o", color=_OURS)
+        axes.annotate(f"{gain:.2g}", (gain, place), (0, 6), textcoords="offset points", ha="center", fontsize=8)
+        for of, _, number in map(str.split, result["aim"]):
             if of == f"ratio_to_{side}":
-                axes.plot([_as_gain(result, float(number))] * 2, [place - 0.4, place + 0.4], color=_AIM, linewidth=2)
+                axes.plot(_as_gain(result, float(number)), place, "|", color=_AIM, markersize=14, markeredgewidth=2)
+    axes.set_yticks(range(len(shown)), [result["measure"] for result in shown])
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.15)
     axes.set_title(title)
+    axes.grid(axis="x", which="both", alpha=0.2)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -47,6 +47,16 @@ _RULES: Final = """\
 """
 
 
+_COMMANDS: Final = """\
+- Ours: `connect run FILE`, of a file with one source or sink, its addresses, and nothing but `snapshot: {mode: never}`
+  for streams and the target's name for sinks
+- Peer: `org.apache.kafka.connect.cli.ConnectDistributed`, `PUT /connectors/NAME/config`, `PUT /connectors/NAME/resume`
+- pg_recvlogical: `pg_recvlogical --start -f /dev/null --endpos LSN` with the options that our source asks with
+- Chunks: `COPY (SELECT * … WHERE id > last ORDER BY id LIMIT 50000)`, its bytes in one Kafka transaction a chunk
+- mysql-replication: its stream from the same position, rows counted
+- Bulk loader: `POST /_bulk` of 5,000 documents with their ids and versions, built before; two requests under way"""
+
+
 def line(result: Mapping[str, Any]) -> str:
     """One result on one line."""
     parts = [f"{result['measure']}: {result['value']} {result['unit']}"]
@@ -81,6 +91,8 @@ def write(results: list[dict[str, Any]], inputs: Inputs, *, quick: bool, minutes
         "\n".join(_cpu(results)),
         "## Rules",
         _RULES.format(worker=f"{worker_start:.1f}").rstrip(),
+        "## Commands",
+        _COMMANDS,
         "## Versions and settings",
         "\n".join(_versions(inputs)),
     ]
@@ -145,7 +157,7 @@ def _cpu(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _each(figures: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if value >= 0.005)
+    return ", ".join(f"{name} {value:.3g}" for name, value in figures.items() if value >= 0.05)
 
 
 def _versions(inputs: Inputs) -> Iterator[str]:

@@ -39,7 +39,7 @@ class Measure:
     Attributes:
         limit_name: What the limit is; empty where there is none.
         peer_name: What the peer is; empty where there is none.
-        unsaid: Why a limit or a peer is missing.
+        notes: What a reader must know, such as why a peer is missing.
     """
 
     name: str

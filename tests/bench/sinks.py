@@ -11,7 +11,7 @@ import limits
 import processes
 import psycopg
 from bench import drop_slots, worker_used
-from elasticsearch import Elasticsearch, NotFoundError
+from elasticsearch import ApiError, Elasticsearch
 from streams import start_once
 from tables import NARROW, fill, value
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from worker import Worker
 
 _SENTINEL: Final = 1_000_000_000  # key of the row that is written last, and again last
+_NOT_YET: Final = frozenset({404, 503})  # no index or no document; a shard that has just been made
 _LOOK_EVERY: Final = 0.02  # seconds
 
 # One hundred records a transaction: 70 new rows; 20 updates and 5 deletes, each with its tombstone, of rows of a
@@ -195,5 +196,7 @@ def sink_elasticsearch(bench: Bench, measure: Measure, rows: int) -> None:
 def _is_indexed(client: Elasticsearch, index: str) -> bool:
     try:
         return bool(client.get(index=index, id=str(_SENTINEL), source=False)["found"])
-    except NotFoundError:
-        return False
+    except ApiError as error:
+        if error.meta.status in _NOT_YET:
+            return False
+        raise

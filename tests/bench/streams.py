@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from worker import Worker
 
 
-def stream(bench: Bench, measure: Measure, table: Table, rows: int, transaction: int) -> None:
+def stream(
+    bench: Bench, measure: Measure, table: Table, rows: int, transaction: int, *, repeats: int | None = None
+) -> None:
     """Every side has slots of its own from before the backlog, so all read the same one, as often as there are runs."""
     url = bench.database()
-    sources, peers = prepare(bench, measure.name, url, table)
+    repeats = repeats or bench.inputs.repeats
+    sources, peers = prepare(bench, measure.name, url, table, repeats)
     with psycopg.connect(url, autocommit=True) as connection:
         name = publication(connection)
         for slot in [f"limit_{source.name}" for source in sources] + [f"peer_{peer}" for peer in peers]:
@@ -39,14 +42,14 @@ def stream(bench: Bench, measure: Measure, table: Table, rows: int, transaction:
 
 def warm_up(bench: Bench) -> None:
     """One stream that nobody times: a broker and a peer that have just started compile their code as they run."""
-    stream(bench, Measure(name="warm_up", what=""), NARROW, bench.inputs.warm_up, 100)
+    stream(bench, Measure(name="warm_up", what=""), NARROW, bench.inputs.warm_up, 100, repeats=1)
 
 
-def prepare(bench: Bench, what: str, url: str, table: Table) -> tuple[list[Worker], list[str]]:
+def prepare(bench: Bench, what: str, url: str, table: Table, repeats: int) -> tuple[list[Worker], list[str]]:
     """The table; for each run a source that has been started once, so that slot and topics are there, and a name."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(table.create().encode())
-    sources = [bench.source(bench.name(what), url) for _ in range(bench.inputs.repeats)]
+    sources = [bench.source(bench.name(what), url) for _ in range(repeats)]
     for source in sources:
         start_once(source)
     return sources, [bench.name(what) for _ in sources]
