@@ -164,7 +164,7 @@ class Assembler:
         if split and group is not None and group.ordinal:
             position = self._inside(position, group)
             self._notes.update(group.notes or {})
-            group.notes, group.savepoints = None, dict.fromkeys(group.savepoints or (), (_TAKEN, 0))
+            group.notes, group.savepoints = None, _after_taking(group)
             self._finished = len(self._events)
         end, self._finished = self._finished, 0
         events, self._events = self._events[:end], self._events[end:]
@@ -318,7 +318,7 @@ class Assembler:
                 self._back_to(group, query.sql.partition("`")[2])
             case ["SAVEPOINT", *_]:
                 taken = self._again is not None
-                at = (_TAKEN if taken else self.rows), group.ordinal
+                at = (_TAKEN if taken else self.rows), group.ordinal, group.event
                 group.savepoints = {**(group.savepoints or {}), query.sql.partition("`")[2]: at}
             case ["XA", verb, *_]:
                 self._xa(group, verb, query)
@@ -357,7 +357,9 @@ class Assembler:
         at = (group.savepoints or {}).get(name)
         if at is None:
             raise self._failed("protocol", "ROLLBACK TO a savepoint that the log does not have")
-        self._back(group, *at)
+        changes, ordinal, event = at
+        if group.event > event and self._again is None:  # what is being skipped was not delivered the first time
+            self._back(group, changes, ordinal)
 
     def _back(self, group: Group, changes: int, ordinal: int) -> None:
         """Rows that are rolled back in the log itself, where a transaction mixes engines (F71)."""
@@ -552,3 +554,11 @@ class Assembler:
         what = f"the position lies behind row {again.ordinal} of {again.transaction}, but the server sends {group.id}"
         hint = "The log is not the one that was read before: was the server restored or failed over?"
         return self._failed("replay_mismatch", what, hint)
+
+
+def _after_taking(group: Group) -> dict[str, tuple[int, int, int]]:
+    """The savepoints of a transaction whose changes so far were handed out: only those without any after it hold."""
+    return {
+        name: (0 if event == group.event else _TAKEN, ordinal, event)
+        for name, (_, ordinal, event) in (group.savepoints or {}).items()
+    }

@@ -17,19 +17,38 @@ if TYPE_CHECKING:
 
 _ANEW: Final = "`connect remove SOURCE` and start anew: the tables are read again."
 NOWHERE: Final = LogPosition("", 0)
+_TRIES: Final = 20
 
 
 def first_position(connection: Connection, server: Server) -> MysqlPosition:
     """The end of the log now: where a first start begins."""
-    end = log_end(connection, server)
-    here = LogPosition(end.file, end.pos)
     if server.is_mariadb:
-        (state,) = row(connection, "SELECT BINLOG_GTID_POS(%s, %s)", (end.file, end.pos))
-        return MysqlPosition(server.uuid, here, GtidState.parse(str(state or "")))
+        return _first_of_mariadb(connection, server)
+    end = log_end(connection, server)
     if server.gtids:
         # What commits now is in the log and not yet in the set; where that begins, the stream says.
         return MysqlPosition(server.uuid, NOWHERE, GtidSet.parse(end.gtids))
-    return MysqlPosition(server.uuid, here)
+    return MysqlPosition(server.uuid, LogPosition(end.file, end.pos))
+
+
+def _first_of_mariadb(connection: Connection, server: Server) -> MysqlPosition:
+    """A state, and the log's end between two equal readings of it: the state changes only while the log is written.
+
+    On a server that never rests the stream says where it is. BINLOG_GTID_POS() would tell it, but gives nothing behind
+    an event that is larger than max_allowed_packet.
+    """
+    before = _state(connection)
+    for _ in range(_TRIES):
+        end = log_end(connection, server)
+        after = _state(connection)
+        if after == before:
+            return MysqlPosition(server.uuid, LogPosition(end.file, end.pos), after)
+        before = after
+    return MysqlPosition(server.uuid, NOWHERE, before)
+
+
+def _state(connection: Connection) -> GtidState:
+    return GtidState.parse(str(row(connection, "SELECT @@GLOBAL.gtid_binlog_pos")[0]))
 
 
 def continued(connection: Connection, server: Server, stored: MysqlPosition, connector: str) -> MysqlPosition:

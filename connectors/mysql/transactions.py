@@ -32,7 +32,7 @@ class Group:
         row: Rows so far of the one that is being handed on.
         ordinal: Rows of captured tables so far.
         notes: Of its statements; they ride with the position after it.
-        savepoints: Name → number of changes collected, and of rows.
+        savepoints: Name → number of changes collected, of rows, and of row events.
     """
 
     gtid: AnyGtid | None
@@ -50,7 +50,7 @@ class Group:
     row: int = 0
     ordinal: int = 0
     notes: dict[str, dict[str, Any] | None] | None = None
-    savepoints: dict[str, tuple[int, int]] | None = None
+    savepoints: dict[str, tuple[int, int, int]] | None = None
 
 
 class Delivery(NamedTuple):

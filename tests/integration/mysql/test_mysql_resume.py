@@ -269,3 +269,14 @@ def test_gtids_that_are_switched_on_leave_a_position_of_files_as_it_is(own_shop)
     assert ids([event]) == [2]
     assert reader.position.gtids is None
     assert chunk.sees(event.transaction)
+
+
+def test_a_first_start_behind_an_event_bigger_than_a_packet_begins_there(new_shop):
+    shop = new_shop("mariadb", "big_event")
+    shop.sql("CREATE TABLE b (id INT PRIMARY KEY, v LONGBLOB)", "INSERT INTO b VALUES (1, REPEAT('x', 9000000))")
+    shop.sql("UPDATE b SET v = CONCAT(v, 'y')")
+    reader = shop.open()
+    shop.insert(1, 1)
+
+    assert ids(reader.read(1)) == [1]
+    assert reader.start.gtids

@@ -323,6 +323,24 @@ def test_F71_rows_that_were_delivered_in_part_cannot_be_rolled_back(build):
     assert failed.value.code == "rolled_back_rows"
 
 
+def test_F71_a_savepoint_at_which_a_part_was_taken_holds(build):
+    assembler = fed(build(), Log().begin(1).rows("a").query("SAVEPOINT `s`"))
+    assembler.take(split=True)
+
+    given = fed(assembler, Log(begin=False).rows("b").query("ROLLBACK TO `s`").rows("c").xid()).take()
+    assert [(e.after, e.ordinal) for e in given.events] == [("c", 1)]
+
+
+def test_F71_what_was_rolled_back_before_a_part_is_skipped_at_the_next_start(build):
+    log = Log().begin(1).rows("a").query("SAVEPOINT `s`").rows("b").query("ROLLBACK TO `s`").rows("c").rows("d")
+    assembler = fed(build(), log)
+    part = assembler.take(split=True)
+    assert names(part) == [("c", "a"), ("c", "c"), ("c", "d")]
+
+    again = fed(build(part.position), log.rows("e").xid()).take()
+    assert [(e.after, e.ordinal) for e in again.events] == [("e", 3)]
+
+
 def test_a_transaction_that_the_file_breaks_off_never_was(build):
     log = Log().begin(1).rows("a")
     again = Log(file="binlog.000002").insert(1, "b")
