@@ -57,7 +57,7 @@ def ledger(connection: Connection) -> dict[str, Histories]:
     with closing(connection.cursor()) as cursor:
         cursor.execute("SELECT table_name, row_key, n, op FROM ledger.changes ORDER BY table_name, row_key, n, id")
         for table, key, n, op in cursor.fetchall():
-            made[table][_key(orjson.loads(key))].append(Change(op, None if op == "d" else (str(n),)))
+            made[table][key_texts(orjson.loads(key))].append(Change(op, None if op == "d" else (str(n),)))
     return made
 
 
@@ -73,11 +73,12 @@ def topics(records: Iterable[SinkRecord], saw: Callable[[int], None]) -> tuple[d
             events[_text(record.after["event"]) if record.after else ""] += 1
         elif record.op in _CHANGES and not record.tombstone and record.key is not None:
             row = (str(record.after["lock_version"]),) if record.after is not None else None
-            found[table][_key(record.key.key)].append(Change(record.op.value, row))
+            found[table][key_texts(record.key.key)].append(Change(record.op.value, row))
     return found, events
 
 
-def _key(key: Iterable[Any]) -> Key:
+def key_texts(key: Iterable[Any]) -> Key:
+    """A key as it is compared, of the ledger, of a topic or of a table."""
     return tuple(_text(part) for part in key)
 
 
