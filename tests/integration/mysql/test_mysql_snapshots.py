@@ -66,9 +66,17 @@ class World:
         self.server.execute(f"DROP DATABASE {self.database}")
 
 
-@pytest.fixture(params=["mysql", "mariadb"])
+@pytest.fixture(scope="module")
+def old_mariadb(stack):
+    server = stack.new_mariadb("s_old_mariadb", version="10.11")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["mysql", "mariadb", pytest.param("old_mariadb", marks=pytest.mark.long)])
 def world(stack, request):
-    made = World(getattr(stack, request.param))
+    old = request.param == "old_mariadb"
+    made = World(request.getfixturevalue("old_mariadb") if old else getattr(stack, request.param))
     yield made
     made.close()
 
