@@ -128,10 +128,10 @@ class MysqlSnapshots:
 
         def read(connection: Connection) -> Chunk:
             with self._reading(connection, table, exactly=False) as begun:
-                schema, definition = begun.shape.schema, begun.reading.definition
-                values = [key_values.constants(definition, schema, key, self._config.types) for key in keys]
+                reading, schema = begun.reading._replace(condition=None), begun.shape.schema  # the stream has the row
+                values = [key_values.constants(reading.definition, schema, key, self._config.types) for key in keys]
                 limit = max_bytes if len(keys) > 1 else None
-                packets, cut = _fetch(connection, keys_query(begun.reading, schema.key, values), limit)
+                packets, cut = _fetch(connection, keys_query(reading, schema.key, values), limit)
                 if cut:
                     message = f"{self._connector}: {len(keys)} rows of {table} have more than {max_bytes} bytes"
                     raise Retriable(message, code="query_budget")

@@ -244,6 +244,12 @@ def test_where_narrows_what_a_chunk_reads(world):
     assert [row["id"] for row in rows] == [*range(1, 10), *range(41, 251)]
 
 
+def test_where_does_not_hide_a_row_that_the_stream_has_without_a_value(world):
+    fill(world, "id INT PRIMARY KEY", "g")
+    chunk = world.open(options=TableOptions(where="id > 40")).read_keys(world.table, [("7",)])
+    assert ids(chunk) == [7]
+
+
 @pytest.mark.parametrize(("where", "code"), [("id >", "source_error"), ("nope = 1", "column_missing")])
 def test_a_where_that_the_server_does_not_understand_is_told(world, where, code):
     fill(world, "id INT PRIMARY KEY", "g", 1)
