@@ -226,9 +226,14 @@ class MysqlSource:
             assembler.feed(event)
 
     def _progress_due(self, assembler: Assembler) -> bool:
-        """Whether progress without rows is told: at once where a mark waits for it, else at the heartbeat's period."""
+        """Whether progress without rows is told: at once where a mark waits for it, else at the heartbeat's period.
+
+        Notes of the start are told at once too: a kill before the first change must not lose them.
+        """
         if self._told is None:
             return False
+        if self._notes:
+            return True
         position, told, mark = assembler.position, self._told, self._mark
         waited_for = mark is not None and mark.reached(position) and not mark.reached(told)
         late = time.monotonic() - self._told_at >= self._config.heartbeat / 1000

@@ -284,7 +284,12 @@ class PostgresSource:
         return False
 
     def _progress_due(self, assembler: Assembler) -> bool:
-        """Whether progress without rows is told: at once after a mark of ours, else at the heartbeat's period (F15)."""
+        """Whether progress without rows is told: at once after a mark of ours, else at the heartbeat's period (F15).
+
+        Notes of the start are told at once too: a kill before the first change must not lose them.
+        """
+        if self._notes:
+            return True
         if self._told is None or not assembler.position.is_after(self._told):
             return False
         if assembler.marked or (self._snapshots_used and self._connection.info.server_version < 140_000):

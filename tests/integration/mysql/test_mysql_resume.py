@@ -54,6 +54,14 @@ def test_a_loop_of_restarts_loses_and_repeats_nothing(shop):
     assert reader.source.skipped == 0
 
 
+def test_notes_of_the_first_start_come_before_any_change(shop):
+    reader = shop.open()
+    reader.step()
+    assert any(name.startswith("definition:") for name in reader.notes)
+    assert not reader.events
+    assert reader.batches[0].boundary
+
+
 def test_F58_a_statement_of_many_rows_is_resumed_at_each_part(shop, monkeypatch):
     monkeypatch.setattr("connectors.mysql.source.MAX_ROWS", 500)
     reader, got = shop.open(), []

@@ -47,6 +47,13 @@ def test_F1_nothing_is_confirmed_before_it_is_acknowledged(world, reader):
     assert ids(world.open("public.t", resume=resume).read(100)) == list(range(1, 101))
 
 
+def test_notes_of_the_first_start_come_before_any_change(reader):
+    reader.step()
+    assert "postgres:tables" in reader.notes
+    assert not reader.events
+    assert not reader.position.is_after(reader.start)
+
+
 def test_S05_what_is_acknowledged_is_confirmed_while_running(world, reader):
     world.sql(numbers(1, 10))
     reader.read(10)
