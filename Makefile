@@ -28,7 +28,8 @@ lint: venv       ## ruff, mypy strict, import-linter
 	$(BIN)/lint-imports
 
 bench: venv      ## measure beside Debezium, and write docs/BENCH.md; QUICK=1: smaller inputs, ONLY=start,recover: some
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@$(BIN)/python -c 'import matplotlib, pymysqlreplication' 2>/dev/null \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python tests/bench
 
 docs: venv       ## the reference pages, from the models and the codes

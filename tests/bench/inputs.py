@@ -36,7 +36,7 @@ class Inputs:
 WHOLE = Inputs(
     repeats=3,
     long_repeats=2,
-    warm_up=200_000,
+    warm_up=500_000,
     stream=3_000_000,
     stream_big=1_000_000,
     stream_1=500_000,
@@ -54,7 +54,7 @@ WHOLE = Inputs(
 QUICK = Inputs(
     repeats=2,
     long_repeats=1,
-    warm_up=30_000,
+    warm_up=150_000,
     stream=300_000,
     stream_big=200_000,
     stream_1=50_000,

