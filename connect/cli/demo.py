@@ -24,12 +24,12 @@ def demo(
 
     Exit codes: 0 nothing was lost or repeated, 1 something was, or a server did not come up.
     """
+    if mysql and mariadb:
+        raise typer.BadParameter("one of --mysql and --mariadb, not both")
     try:
         from connect.demo.run import demo as run_demo  # noqa: PLC0415 - it needs the extra [local]
     except ModuleNotFoundError as error:
         raise _missing(error) from None
-    if mysql and mariadb:
-        raise typer.BadParameter("one of --mysql and --mariadb, not both")
     try:
         clean = run_demo(
             "mysql" if mysql else "mariadb" if mariadb else "postgres", seconds=seconds, keep=keep, home=home

@@ -79,7 +79,7 @@ def demo(kind: Kind = "postgres", *, seconds: float = 50.0, keep: bool = False, 
         ConnectError: Something needed is missing or did not come up.
     """
     show = Show()
-    with _start(show, kind, home) as stack, tempfile.TemporaryDirectory(prefix="connect-demo-") as folder:
+    with start_stack(show, kind, home) as stack, tempfile.TemporaryDirectory(prefix="connect-demo-") as folder:
         show.say("The servers are up.")
         where = Place(
             shop_in(stack),
@@ -106,7 +106,8 @@ def config_file(name: str) -> Path:
     return installed if installed.is_file() else package.parent / "configs" / name
 
 
-def _start(show: Show, kind: Kind, home: Path | None) -> Stack:
+def start_stack(show: Show, kind: Kind, home: Path | None) -> Stack:
+    """The servers; where MySQL cannot be had, MariaDB takes its place."""
     others = "real Kafka, a schema registry, Elasticsearch"
     show.say(f"Starting {others} and {_TITLES[kind]} on this machine, without Docker.")
     try:
@@ -114,8 +115,8 @@ def _start(show: Show, kind: Kind, home: Path | None) -> Stack:
     except ConnectError as error:
         if kind != "mysql" or error.code != "local_version_missing":
             raise
-        show.say(f"{error}. MariaDB takes its place.")
-    return _start(show, "mariadb", home)
+        show.say(f"{error.message}. MariaDB takes its place.")
+    return start_stack(show, "mariadb", home)
 
 
 def shop_in(stack: Stack) -> Origin:
@@ -302,7 +303,7 @@ def _stay(show: Show, where: Place, worker: Worker) -> None:
         *(f"{what:<18}{command}" for what, command in where.shop.consoles.items()),
         f"the worker's log  {worker.log}",
         "Try:  change a row of the shop; then look into the warehouse.",
-        f"Try:  connect status {GROUP}",
+        "Try:  connect status",
     ]
     for line in lines:
         show.console.print(line)
