@@ -284,9 +284,8 @@ class Assembler:
         text = None if gtid is None else str(gtid)
         group = self._open = Group(gtid, begin, name, ts_us or header.timestamp * 1_000_000, text)
         # Rule S11. Only where an XA transaction was open does the server send again what lies before the position.
-        known = self._start
-        before = bool(known.log.file) and begin.order < known.log.order and not isinstance(self._gtids, GtidSet)
-        group.skip = before and begin not in known.prepared
+        prepared = self._start.prepared
+        group.skip = bool(prepared) and begin not in prepared and begin.order < self._start.log.order
 
     def _incident(self, _header: Header, body: bytes) -> None:
         what = f"the server says that its log lacks changes: {log.parse_incident(body)}"
@@ -469,6 +468,9 @@ class Assembler:
             if group.ordinal < again.ordinal and (not again.log.file or group.event < again.event):
                 raise self._mismatch(group, again)
             self._again = None
+        if self._gtids is not None and group.begin.order < self._start.log.order:
+            # New to us, and before the position: the log was begun anew, and its GTIDs restored. They alone count.
+            self._start = replace(self._start, log=LogPosition("", 0))
         self._finished = self.rows
         # F59: a GTID joins the set when its transaction is whole, not when it begins.
         self._done += [gtid for gtid in (prepared, group.gtid) if gtid is not None]

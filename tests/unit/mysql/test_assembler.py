@@ -359,6 +359,16 @@ def test_a_transaction_that_breaks_off_after_a_part_was_delivered_fails(build):
     assert failed.value.code == "transaction_torn"
 
 
+def test_F62_a_log_that_was_begun_anew_with_the_same_gtids_is_followed_from_its_own_begin(build):
+    for start in (GtidSet.parse(f"{A}:1"), GtidState.parse("0-1-1")):
+        log = Log()
+        log = log.insert(2, "a") if isinstance(start, GtidSet) else log.mariadb(2).rows("a").xid()
+        given = fed(build(MysqlPosition(A, at(9_000, "binlog.000008"), start)), log).take()
+
+        assert names(given) == [("c", "a")]
+        assert given.position.log == at(log.pos)
+
+
 # XA (rule S8).
 
 
