@@ -76,6 +76,7 @@ class MysqlSource:
         self._told_at = 0.0
         self._mark: LogMark | None = None  # of a snapshot's reader, in another thread, which waits for it
         self._behind: tuple[float, int | None] = (0.0, None)
+        self._warned = False
 
     # Opening: check the source, then stream (invariant 2 did the rest before).
 
@@ -267,9 +268,17 @@ class MysqlSource:
                 raise self._translated(error, "asking for the log's end") from None
             self._behind = (time.monotonic(), behind)
         seconds = max(0.0, time.time() - assembler.last_ts) if behind and assembler.last_ts else None
-        if seconds is not None and server.expire_seconds and seconds > server.expire_seconds / 2:
-            self._context.say(f"{seconds:.0f} s behind a log that the server removes after {server.expire_seconds} s")
+        self._warn(server, seconds or 0.0)
         return Lag(bytes=behind, seconds=0.0 if behind == 0 else seconds)
+
+    def _warn(self, server: Server, seconds: float) -> None:
+        """F61: nothing pins the log, so being far behind is told in time."""
+        late = 0 < server.expire_seconds < seconds * 2
+        if late:
+            self._context.say(f"{seconds:.0f} s behind a log that the server removes after {server.expire_seconds} s")
+        elif self._warned:
+            self._context.say("")
+        self._warned = late
 
     def snapshots(self) -> MysqlSnapshots:
         """A reader of table contents over a connection of its own."""

@@ -1,5 +1,7 @@
 """The link that the log comes over, the account that reads it, and what else goes on at the server."""
 
+import time
+
 import pytest
 
 from connect.errors import Failed
@@ -94,3 +96,22 @@ def test_statements_about_databases_that_are_gone_do_not_matter(shop):
     )
 
     assert ids(reader.read(1)) == [1]
+
+
+def test_F61_a_reader_that_falls_behind_what_the_server_keeps_says_so_until_it_is_not(new_shop):
+    shop = new_shop("mysql", "short_log", settings={"binlog_expire_logs_seconds": "2"})
+    reader = shop.open()
+    shop.insert(1, 1)
+    reader.read(1)
+    shop.sql("INSERT INTO t (id) VALUES (2)", "SELECT SLEEP(2)")
+    deadline = time.monotonic() + 20
+    while not any("removes" in said for said in shop.said):
+        assert time.monotonic() < deadline
+        reader.source.lag()
+        time.sleep(0.2)
+
+    reader.read(1)
+    while shop.said[-1]:
+        assert time.monotonic() < deadline
+        reader.source.lag()
+        time.sleep(0.2)
