@@ -147,7 +147,7 @@ def _figure(shop: Origin, query: str) -> tuple[int, ...]:
 def _run(show: Show, where: Place, worker: Worker, seconds: float) -> bool:
     worker.start()
     show.say(f"The worker starts: connect run configs/{where.shop.config}. It reads the tables and follows the log.")
-    worker.wait_ready("shop", _BUSY, 60)
+    worker.wait_ready("shop", _BUSY, 120)
     monolith = Monolith(where.shop)
     monolith.start()
     show.say("The monolith goes on working: inserts, updates, deletes, changed keys, transactions over many tables.")
