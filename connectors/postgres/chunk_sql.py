@@ -25,7 +25,8 @@ class Reading(NamedTuple):
         shape: Of the rows.
         columns: The columns read, as published.
         order: Names of the unique key by which chunks are ordered; empty for none.
-        condition: SQL that a row must meet, or None.
+        where: The file's SQL that a row of a first reading must meet, or None.
+        row_filter: The publication's, or None: the log too carries only rows that meet it.
         snapshot: What the transaction sees.
         lsn: End of WAL when it began, for ``source.lsn``.
         ts_us: When it began, by the server's clock.
@@ -35,7 +36,8 @@ class Reading(NamedTuple):
     shape: RowShape
     columns: tuple[CatalogColumn, ...]
     order: tuple[str, ...]
-    condition: str | None
+    where: str | None
+    row_filter: str | None
     snapshot: DatabaseSnapshot
     lsn: int
     ts_us: int
@@ -80,10 +82,11 @@ def chunk_query(reading: Reading, after: Key | None, limit: int) -> sql.Composed
 
 
 def keys_query(reading: Reading, keys: Sequence[Key]) -> sql.Composed:
-    """The rows of these keys."""
+    """The rows of these keys, whatever the file's ``where`` says: the stream has them already, without a value."""
     names = reading.shape.schema.key
     listed = sql.SQL(", ").join(sql.SQL("({})").format(_literals(reading, names, key)) for key in keys)
-    return _copy(reading, [sql.SQL("({}) IN ({})").format(_names(names), listed)], sql.SQL(""))
+    conditions = [sql.SQL("({}) IN ({})").format(_names(names), listed)]
+    return _copy(reading._replace(where=None), conditions, sql.SQL(""))
 
 
 def whole_query(reading: Reading) -> sql.Composed:
@@ -95,8 +98,8 @@ def _copy(reading: Reading, conditions: list[sql.Composed], tail: sql.Composable
     # Children of an inherited table have tables of their own in the stream; partitions come under their root.
     only = sql.SQL("ONLY ") if reading.table.kind == "r" else sql.SQL("")
     parts: list[sql.Composable] = [*conditions]
-    if reading.condition is not None:
-        parts.append(sql.SQL("({})").format(sql.SQL(reading.condition)))
+    own = (reading.where, reading.row_filter)
+    parts += [sql.SQL("({})").format(sql.SQL(condition)) for condition in own if condition]
     where = sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts) if parts else sql.SQL("")
     return sql.SQL("COPY (SELECT {} FROM {}{}{}{}) TO STDOUT").format(
         _names([column.name for column in reading.columns]),

@@ -234,13 +234,13 @@ class PostgresSnapshots:
         connection.execute(f"SET LOCAL statement_timeout = {budget_ms:d}")
         names = published.columns if published is not None else None
         columns = sent_columns(described, names, connection.info.server_version)
-        conditions = [c for c in (self._tables[table].where, published.row_filter if published else None) if c]
         return Reading(
             described,
             self._shape(described, columns),
             columns,
             chunk_order(described, columns),
-            " AND ".join(f"({condition})" for condition in conditions) or None,
+            self._tables[table].where,
+            published.row_filter if published else None,
             DatabaseSnapshot.parse(text),
             parse_lsn(lsn),
             ts_us,

@@ -17,12 +17,12 @@ def table(*columns, unique=(("a", "b"),), kind="r", name="t"):
     return CatalogTable(1, TableId("s", name), kind, "d", columns, unique[0], (), unique, False, 0, 0)
 
 
-def reading(*columns, condition=None, **kwargs):
+def reading(*columns, where=None, row_filter=None, **kwargs):
     described = table(*columns, **kwargs)
     fields = tuple(Field(c.name, Type(Kind.STRING)) for c in columns)
     shape = plain_shape(TableSchema(described.table, fields, described.primary_key))
     order = chunk_order(described, columns)
-    return Reading(described, shape, columns, order, condition, DatabaseSnapshot(1, 1, frozenset()), 0, 0)
+    return Reading(described, shape, columns, order, where, row_filter, DatabaseSnapshot(1, 1, frozenset()), 0, 0)
 
 
 AB = (column("a", "character varying(9)"), column("b"))
@@ -43,8 +43,13 @@ def test_rows_are_read_by_key():
     assert "WHERE (\"a\", \"b\") IN (('x'::character varying(9), '1'::integer), ('y'::c" in query
 
 
+def test_rows_that_the_stream_has_are_read_again_whatever_the_file_leaves_out():
+    query = keys_query(reading(*AB, where="a > 'x'", row_filter="b > 1"), [("x", "1")]).as_string()
+    assert query.endswith("'1'::integer)) AND (b > 1)) TO STDOUT")
+
+
 def test_the_condition_of_the_file_is_kept_apart_from_ours():
-    query = chunk_query(reading(*AB, condition="a > 'x' OR true"), ("x", "1"), 5).as_string()
+    query = chunk_query(reading(*AB, where="a > 'x' OR true"), ("x", "1"), 5).as_string()
     assert query.endswith("""AND (a > 'x' OR true) ORDER BY "a", "b" LIMIT 5) TO STDOUT""")
 
 
