@@ -21,7 +21,8 @@ from connect.runtime.peek import chosen, validated
 
 def init(  # noqa: PLR0913, PLR0917 - each is an option of the command
     url: Annotated[
-        str | None, typer.Argument(metavar="[URL]", help="postgresql://user@host:port/database", show_default=False)
+        str | None,
+        typer.Argument(metavar="[URL]", help="postgresql:// or mysql://user@host:port/database", show_default=False),
     ] = None,
     kafka: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="The brokers; without a URL: sinks for their topics.")

@@ -30,7 +30,9 @@ _WORDS = {Op.CREATE: ("insert", "green"), Op.UPDATE: ("update", "yellow"), Op.DE
 
 
 def peek(
-    url: Annotated[str, typer.Argument(metavar="URL", help="postgresql://user@host:port/database", show_default=False)],
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="postgresql:// or mysql://user@host:port/database", show_default=False)
+    ],
     table: Annotated[
         list[str] | None,
         typer.Option("--table", "-t", metavar="TABLE", help="A name or pattern, schema.table; again for more."),
@@ -43,7 +45,7 @@ def peek(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """Show changes as they are committed, until Ctrl-C: a temporary slot, no Kafka, no file, nothing left behind.
+    """Show changes as they are committed, until Ctrl-C: no Kafka, no file, nothing left behind on the server.
 
     Exit codes: 0 well, 1 the server or its rights do not allow it, 2 wrong usage.
     """
