@@ -206,10 +206,6 @@ class Assembler:
                 return
         self._steps = None
 
-    def close(self) -> None:
-        """Forget what is held. Idempotent."""
-        self._prepared.close()
-
     def _handle(self, header: Header, body: bytes) -> None:
         handler = self._handlers.get(header.kind)
         if handler is not None:

@@ -156,24 +156,6 @@ def parse_rotate(body: bytes) -> tuple[str, int]:
     return body[8:].rstrip(b"\0").decode(), _U64(body)[0]
 
 
-def parse_heartbeat(body: bytes) -> str:
-    """The file; the position is in the header."""
-    return body.rstrip(b"\0").decode()
-
-
-def parse_heartbeat_v2(body: bytes) -> tuple[str, int]:
-    """The file, and a position of 64 bits. Fields of type, length, value: 1 is the file, 2 the position."""
-    file, pos, at = "", 0, 0
-    while at < len(body) and body[at]:
-        kind, (size, start) = body[at], packed(body, at + 1)
-        if kind == 1:
-            file = body[start : start + size].decode()
-        elif kind == 2:
-            pos = packed(body, start)[0]
-        at = start + size
-    return file, pos
-
-
 def parse_gtid(body: bytes) -> GtidEvent:
     """A GTID event, or an anonymous one, whose UUID is all zeros."""
     ts_us = 0

@@ -81,13 +81,6 @@ def test_S13_an_xa_id_in_another_spelling_fails():
     assert failed.value.code == "unknown_event"
 
 
-def test_the_second_form_of_a_heartbeat_has_64_bits():
-    name = b"binlog.000009"
-    body = b"\x01" + bytes([len(name)]) + name + b"\x02\x09\xfe" + (2**33).to_bytes(8, "little") + b"\0"
-
-    assert events.parse_heartbeat_v2(body) == ("binlog.000009", 2**33)
-
-
 def test_an_old_log_is_refused():
     with pytest.raises(Failed) as failed:
         events.parse_format(bytes(19) + b"\3\0" + bytes(100))
