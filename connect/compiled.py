@@ -7,19 +7,20 @@ import os
 from pathlib import Path
 from typing import Final
 
-_MODULES: Final = ("connect.record_c", "connect.schema.avro_c")
+_MODULES: Final = ("connect.record_c", "connect.changes_c", "connect.schema.avro_c")
 
 
 def _why_not() -> str:
     if os.environ.get("CONNECT_PURE") == "1":
         return "switched off by CONNECT_PURE=1"
-    for name in _MODULES:
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            return "not built: there was no C compiler when Connect was installed"
-        source = Path(spec.origin).parent / f"{name.rpartition('.')[2]}.pyx"
-        if source.exists() and source.stat().st_mtime > Path(spec.origin).stat().st_mtime:
-            return f"older than {source.name}: `make venv` builds them"  # in a checkout only
+    if any(importlib.util.find_spec(name) is None for name in _MODULES):
+        return "not built: there was no C compiler when Connect was installed"
+    package = Path(__file__).parent
+    for folder in (package, package.parent / "connectors"):
+        for source in folder.rglob("*_c.pyx"):  # in a checkout only
+            built = next(source.parent.glob(f"{source.stem}.*.so"), None)
+            if built is None or source.stat().st_mtime > built.stat().st_mtime:
+                return f"older than {source.name}: `make venv` builds them"
     return ""
 
 

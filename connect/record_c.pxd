@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The C side of ``connect.record``: cells, values and changes as encoders and connectors share them."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
@@ -44,7 +44,7 @@ cdef struct Buffer:
     Py_ssize_t size
     Py_ssize_t room
 
-cdef inline bint reserve(Buffer* buffer, Py_ssize_t more) noexcept:
+cdef inline bint reserve(Buffer* buffer, Py_ssize_t more) noexcept nogil:
     """Room for so many bytes more; False when there is no memory."""
     cdef Py_ssize_t room = buffer.room
     cdef unsigned char* data
@@ -59,7 +59,7 @@ cdef inline bint reserve(Buffer* buffer, Py_ssize_t more) noexcept:
     return True
 
 
-cdef inline bint append(Buffer* buffer, const void* data, Py_ssize_t size) noexcept:
+cdef inline bint append(Buffer* buffer, const void* data, Py_ssize_t size) noexcept nogil:
     """The bytes, copied; False when there is no memory."""
     if not reserve(buffer, size):
         return False

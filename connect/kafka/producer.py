@@ -101,6 +101,38 @@ class TransactionalProducer:
             else:
                 return
 
+    def send_all(self, topic: str, records: list[dict[str, Any]], partition: int = -1) -> None:
+        """Queue records in their order; waits while the queue is full.
+
+        Args:
+            topic: Of all of them.
+            records: ``key`` and ``value`` of each; without ``value`` it is a tombstone. The list is used up.
+            partition: Of all of them; -1 chooses by the key, as ``send`` does.
+
+        Raises:
+            Failed: ``record_too_large``.
+            Retriable: The broker took nothing for a transaction's time.
+        """
+        waited = 0.0
+        while records:
+            try:
+                queued = self._producer.produce_batch(topic, records, partition)
+            except KafkaException as error:
+                raise self._refused(error.args[0], topic, None) from None
+            if queued == len(records):
+                return
+            at, refused = next((i, record) for i, record in enumerate(records) if "_error" in record)
+            cause = refused.pop("_error")
+            if cause.code() != KafkaError._QUEUE_FULL or queued != at:  # noqa: SLF001 - librdkafka's name
+                raise self._refused(cause, topic, refused.get("value"))
+            waited = 0.0 if queued else waited
+            del records[:at]  # invariant 7: the queue is full, and takes none after the first that it does not take
+            if waited > _COMMIT_SECONDS or self._stopping():
+                message = f"sending to {topic}: the broker took nothing for {waited:.0f} s"
+                raise Retriable(message, code="kafka_unreachable")
+            self._producer.poll(0.1)
+            waited += 0.1
+
     def _refused(self, error: KafkaError, topic: str, value: bytes | None) -> Exception:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             message = f"sending to {topic}: a record of {len(value or b'')} bytes is over {MAX_MESSAGE_BYTES}"

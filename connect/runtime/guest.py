@@ -224,6 +224,11 @@ class Guest:
         """Whether something is being read, waits for its mark or is about to be asked for."""
         return self._request is not None or bool(self._queue) or bool(self._lacking)
 
+    @property
+    def lacking(self) -> bool:
+        """Whether some key waits for a value."""
+        return bool(self._lacking)
+
     def doubt(self, transactions: Collection[Hashable]) -> None:
         """Transactions that an earlier process may have delivered and that may still be invisible."""
         self._delivered.update(dict.fromkeys(transactions))
@@ -238,6 +243,20 @@ class Guest:
             if self._keys > _KEYS_REMEMBERED:
                 self._keys -= len(touched)
                 tables[table] = None
+        if self._request is not None and self._request.table == table:
+            self._schema_since = schema
+
+    @property
+    def wants_keys(self) -> bool:
+        """Whether the keys of a change matter now; else ``saw_some`` will do."""
+        return self.busy or self._answer is not None
+
+    def saw_some(self, table: TableId, transaction: Hashable, schema: TableSchema) -> None:
+        """The stream delivered changes while nothing is read: a chunk that does not see them is read again."""
+        tables = self._delivered.setdefault(transaction, {})
+        if tables is not None:
+            self._keys -= len(tables.get(table) or ())
+            tables[table] = None
         if self._request is not None and self._request.table == table:
             self._schema_since = schema
 

@@ -86,6 +86,10 @@ class KeylessFilter:
         seen = self._seen.get(table)
         return seen is not None and seen.sees(transaction)
 
+    def looks_at(self, table: TableId) -> bool:
+        """Whether rows of the log may be dropped for this table."""
+        return table in self._seen
+
     def retire(self, position: Position) -> dict[str, dict[str, Any]]:
         """Notes of filters that the log has passed: transaction ids wrap around, so none may stay for ever."""
         notes = {}

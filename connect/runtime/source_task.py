@@ -29,18 +29,18 @@ from connect.runtime.guest import (
     Guest,
     Ready,
     TableProgress,
-    lacking_note,
     snapshot_note,
 )
 from connect.runtime.keyless import KeylessFilter, read_keyless
 from connect.runtime.report import State, TableReport, TaskReport
 from connect.runtime.shape_history import ShapeHistory
 from connect.runtime.state_keys import StateKeys
+from connect.runtime.stream_writer import StreamWriter
 from connect.runtime.table_writer import TableWriter
-from connect.runtime.truncate import Truncation, key_rows
+from connect.runtime.truncate import key_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
     from connect.api.position import Position
@@ -135,7 +135,8 @@ class SourceTask:
         self._pending: dict[str, dict[str, Any] | None] = {}  # to ride with the next position
         self._owner = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
         self._boundary = True
-        self._cut: Position | None = None  # before the deletes that are being sent, which may be split there
+        self._stream: StreamWriter | None = None
+        self._sweeping = False
         self._dirty = False
         self._rows_open = 0
         self._opened_at = 0.0
@@ -307,7 +308,7 @@ class SourceTask:
             self._reports[table] = self._report.tables[str(table)] = TableReport(phase="streaming")
             self._rates[table] = _Rate()
 
-    def _remember(self, name: str, note: dict[str, Any]) -> None:
+    def _remember(self, name: str, note: dict[str, Any] | None) -> None:
         self._pending[name] = note
 
     def _bound(self, topic: str, encoder: Encoder) -> None:
@@ -354,6 +355,15 @@ class SourceTask:
         for name, note in self._notes.items():
             if name.startswith("lacking:") and (owner := named.get(note["table"])) is not None:
                 self._guest.lacks(owner, bytes.fromhex(note["record_key"]), tuple(note["key"]))
+        self._stream = StreamWriter(
+            self._writers,
+            self._reports,
+            self._guest,
+            self._keyless,
+            self._state_keys,
+            key_text=snapshots.key_text,
+            remember=self._remember,
+        )
 
     def _progress(self, table: TableId, *, again: bool) -> TableProgress:
         """How far a table's snapshot is; ``again``: the log lacks changes of it, so the next run begins (rule N8).
@@ -444,9 +454,9 @@ class SourceTask:
         shape = writer.bind(chunk.shape).shape
         event = ChangeEvent(Op.DELETE, shape, None, None, chunk.source, chunk.ts_us)
         rows = key_rows(shape, gone, partial(self._state_keys.values, writer))
-        self._cut = self._position
+        self._sweeping = True
         self._report.records += writer.delete(event, rows, self._transaction().send, time.time_ns() // 1000)
-        self._cut = None
+        self._sweeping = False
 
     def _rest(self) -> None:
         """Amid deletes of keys that are read back: commit before the broker gives the transaction up (rule S4).
@@ -456,8 +466,9 @@ class SourceTask:
         if self._job.stopping():
             raise Retriable(f"{self._job.name}: stopped while keys were deleted from a topic", code="stopping")
         self._tell(force=False)
-        if self._cut is not None and time.monotonic() - self._opened_at > _SPLIT_SECONDS:
-            self._position, self._dirty = self._cut, True
+        cut = self._position if self._sweeping else self._stream.cut if self._stream else None
+        if cut is not None and time.monotonic() - self._opened_at > _SPLIT_SECONDS:
+            self._position, self._dirty = cut, True
             self._commit()
             self._transaction()
 
@@ -465,12 +476,15 @@ class SourceTask:
 
     def _take(self, batch: SourceBatch) -> None:
         """Send a batch; commit at a boundary, or inside a transaction that is too big for one of Kafka's (rule S4)."""
-        truncated = {event.table for event in batch.events if event.op is Op.TRUNCATE} & self._writers.keys()
+        stream = self._stream
+        assert stream is not None  # noqa: S101 - _start built it
+        truncated = stream.truncated(batch)
         if truncated and self._rows_open:
             self._commit()  # the topic is read back at this point: all that came before must be readable
-        truncation = self._truncation(truncated)
         if batch.events:
-            self._send_events(batch, truncation)
+            self._report.records += stream.send(batch, truncated, self._transaction())
+            self._rows_open += len(batch.events)
+            self._changes += len(batch.events)
         self._pending.update(batch.notes)
         self._position, self._boundary, self._dirty = batch.resume_after, batch.boundary, True
         too_long = time.monotonic() - self._opened_at > _SPLIT_SECONDS
@@ -478,57 +492,6 @@ class SourceTask:
         if batch.boundary or self._rows_open > _SPLIT_ROWS or too_long:
             failpoint("source.before_commit")
             self._commit()
-
-    def _truncation(self, tables: set[TableId]) -> Truncation | None:
-        if not tables:
-            return None
-        read_back: dict[TableId, Callable[[], Iterable[bytes]]] = {}
-        for table in tables:
-            writer = self._writers[table]
-            ends = self._state_keys.ends(writer)
-            read_back[table] = partial(self._state_keys.live, writer, ends) if ends else tuple
-        return Truncation(read_back)
-
-    def _send_events(self, batch: SourceBatch, truncation: Truncation | None) -> None:
-        send, writers, reports, guest = self._transaction().send, self._writers, self._reports, self._guest
-        now_us = time.time_ns() // 1000
-        assert guest is not None  # noqa: S101 - _start built it
-        for index, event in enumerate(batch.events):
-            table = event.table
-            writer = writers[table]
-            if self._keyless is not None and self._keyless.drops(table, event.transaction):
-                continue
-            reports[table].changes += 1
-            if event.op is Op.TRUNCATE:
-                ended = guest.saw_truncate(table, event.transaction)
-                self._pending.update(dict.fromkeys(lacking_note(table, key) for key in ended))
-                values = partial(self._state_keys.values, writer)
-                self._cut = batch.cuts.get(index) if batch.cuts else None
-                self._report.records += truncation.send(writer, event, values, send, now_us) if truncation else 0
-                self._cut = None
-                continue
-            written = writer.write(event, send, now_us)
-            guest.saw(table, event.transaction, written.keys, event.shape.schema)
-            if truncation is not None:
-                truncation.saw(table, written)
-            self._mind_lacking(guest, event, written.keys, lacking=written.lacking)
-        self._rows_open += len(batch.events)
-        self._changes += len(batch.events)
-        self._report.records += len(batch.events)
-
-    def _mind_lacking(self, guest: Guest, event: ChangeEvent, keys: list[bytes], *, lacking: bool) -> None:
-        table = event.table
-        if not lacking:
-            for key in keys:
-                if guest.has_all(table, key):
-                    self._pending[lacking_note(table, key)] = None
-            return
-        assert event.after is not None  # noqa: S101 - only a new row can lack a value
-        assert self._snapshots is not None  # noqa: S101 - _start built it
-        key_text = self._snapshots.key_text(event.after)
-        guest.lacks(table, keys[-1], key_text)
-        note = {"table": str(table), "record_key": keys[-1].hex(), "key": list(key_text)}
-        self._pending[lacking_note(table, keys[-1])] = note
 
     # --- commit ------------------------------------------------------------------------------------------------
 

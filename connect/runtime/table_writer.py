@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from connect.api.tables import TableOptions, View
+from connect.compiled import COMPILED
 from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, RowShape
 
+if COMPILED:
+    from connect.schema import avro_c
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
+    from connect.changes_c import Changes
     from connect.schema.formats import Encoder, Format, SourceBlock
     from connect.schema.model import TableId
 
@@ -30,12 +35,29 @@ class Pipeline(Protocol):
         """The change to publish, or None."""
         ...
 
+    def derives(self, table: TableId) -> bool:
+        """Whether nothing of the table's changes is looked at: what is published is what ``shape`` says."""
+        ...
+
 
 class Send(Protocol):
     """``TransactionalProducer.send``."""
 
     def __call__(self, topic: str, key: bytes | None, value: bytes | None, partition: int = -1) -> None:
         """Queue one record."""
+        ...
+
+
+class Producer(Protocol):
+    """``TransactionalProducer``, as far as records go."""
+
+    @property
+    def send(self) -> Send:
+        """Queue one record."""
+        ...
+
+    def send_all(self, topic: str, records: list[dict[str, bytes]], partition: int = -1) -> None:
+        """Queue records, in their order."""
         ...
 
 
@@ -79,6 +101,51 @@ class Binding:
         return target.encoder
 
 
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Writes changes that still are the log's own bytes by compiled encoders, many at a time."""
+
+    state: tuple[str, avro_c.Encoder] | None
+    events: tuple[str, avro_c.Encoder] | None
+    partition: int
+
+    def write(
+        self, changes: Changes, at: int, producer: Producer, now_us: int, *, keys: bool
+    ) -> tuple[int, list[tuple[Hashable, list[bytes] | None]]]:
+        """Send changes of one group, from the one at index ``at`` on.
+
+        Args:
+            changes: Where they are.
+            at: The first.
+            producer: Where to.
+            now_us: Processing time.
+            keys: Whether the record keys are wanted.
+
+        Returns:
+            The index of the first change that was not sent, which ``TableWriter.write`` has to, or -1; and for each
+            transaction the record keys that it touched, old ones first.
+        """
+        until = -1
+        for _ in range(2):  # one view may find something odd that the other did not
+            written: list[tuple[str, list[dict[str, bytes]]]] = []
+            touched: list[tuple[Hashable, list[bytes] | None]] = []
+            stops = set()
+            for view in (self.state, self.events):
+                if view is None:
+                    continue
+                records: list[dict[str, bytes]] = []
+                touched = []
+                stop = view[1].encode(changes, at, until, now_us, records, touched, state=view is self.state, keys=keys)
+                written.append((view[0], records))
+                stops.add(stop)
+                until = stop
+            if len(stops) == 1:
+                break
+        for topic, records in written:
+            producer.send_all(topic, records, self.partition)
+        return until, touched
+
+
 class TableWriter:
     """Writes one table's events. Registers a schema when it meets a new shape, before the first row of it (rule V5)."""
 
@@ -105,6 +172,7 @@ class TableWriter:
         self._bound = bound
         self._bindings: dict[RowShape, Binding] = {}
         self._published: dict[RowShape, Binding] = {}
+        self._bulks: dict[RowShape, Bulk | None] = {}
 
     @property
     def has_state(self) -> bool:
@@ -140,6 +208,23 @@ class TableWriter:
         encoder = self._wire.encoder(topic, shape, self._block, self.options.value)
         self._bound(topic, encoder)
         return encoder
+
+    def bulk(self, shape: RowShape) -> Bulk | None:
+        """What writes changes of this shape many at a time; None where each has to be looked at."""
+        if shape not in self._bulks:
+            self._bulks[shape] = (
+                self._bulk(self.bind(shape)) if COMPILED and self._pipeline.derives(self.table) else None
+            )
+        return self._bulks[shape]
+
+    @staticmethod
+    def _bulk(binding: Binding) -> Bulk | None:
+        keyed = bool(binding.shape.schema.key)
+        targets = [binding.state if keyed else None, binding.events]  # what has no key is in the event view only
+        if not any(targets) or not all(isinstance(t.encoder, avro_c.Encoder) for t in targets if t is not None):
+            return None
+        state, events = ((t.topic, cast("avro_c.Encoder", t.encoder)) if t is not None else None for t in targets)
+        return Bulk(state, events, -1 if keyed else KEYLESS_PARTITION)
 
     def write(self, event: ChangeEvent, send: Send, now_us: int) -> Written:
         """Send what this change is to readers."""

@@ -11,10 +11,11 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from cpython.long cimport PyLong_CheckExact
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.math cimport isinf
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
+from connect.changes_c cimport NO_OLD, Change, Changes, Group, Transaction
 from connect.record_c cimport (
     ABSENT_CELL,
     BOOLEAN_VALUE,
@@ -39,6 +40,7 @@ from connect.record_c cimport (
     reserve,
 )
 
+from connect.changes_c import AT
 from connect.errors import Failed
 from connect.record import Picked, text
 from connect.schema.avro_codec import branches, cell_writer, constant, field_writer
@@ -148,6 +150,29 @@ cdef bint put_number(Buffer* out, int64_t number) noexcept:
 
 cdef bint put_optional_number(Buffer* out, int64_t number) noexcept:
     return append(out, b"\x02", 1) and put_number(out, number)
+
+
+cdef bint put_sequence(Buffer* out, bytes head, int64_t at) except -1:
+    """``["123","456"]`` from its head and the row's position; null for no head."""
+    cdef unsigned char[20] digits
+    cdef Py_ssize_t size, first = 20
+    cdef uint64_t rest = <uint64_t> at
+    if head is None:
+        return append(out, b"\x00", 1)
+    while True:
+        first -= 1
+        digits[first] = <unsigned char> (c"0" + rest % 10)
+        rest //= 10
+        if rest == 0:
+            break
+    size = PyBytes_GET_SIZE(head)
+    return (
+        append(out, b"\x02", 1)
+        and put_number(out, size + 22 - first)
+        and append(out, PyBytes_AS_STRING(head), size)
+        and append(out, digits + first, 20 - first)
+        and append(out, b'"]', 2)
+    )
 
 
 cdef int64_t floor_thousandth(int64_t number) noexcept:
@@ -398,6 +423,12 @@ cdef class _Source:
         self.writers[i](written, value)
         return append(out, PyByteArray_AS_STRING(written), PyByteArray_GET_SIZE(written))
 
+    cdef bint put_number(self, Buffer* out, Py_ssize_t i, int64_t number) except -1:
+        cdef Column* field = &self.fields[i]
+        if field.how != AS_LONG:
+            return self.put(out, i, number)
+        return self._branch(out, field) and put_number(out, number)
+
     cdef bint _branch(self, Buffer* out, Column* field) noexcept:
         if not reserve(out, 1):
             return False
@@ -485,7 +516,7 @@ cdef class Encoder:
         """The key's bytes; see ``formats.Encoder``."""
         try:
             if self._split(row, self._after, &self._after_scratch) and self._put_key(self._after):
-                return PyBytes_FromStringAndSize(<const char*> self._key.data, self._key.size)
+                return self._written(&self._key)
         except _ODD:
             pass
         return self.twin.key(row)
@@ -505,11 +536,139 @@ cdef class Encoder:
                     return self.twin.value(event, now_us)
                 new = self._after
             if self._put_event(event, old, new, now_us):
-                return PyBytes_FromStringAndSize(<const char*> self._out.data, self._out.size)
+                return self._written(&self._out)
         except _ODD:
             pass
         self.deferred += 1
         return self.twin.value(event, now_us)
+
+    def encode(
+        self,
+        Changes changes,
+        Py_ssize_t at,
+        Py_ssize_t until,
+        int64_t now_us,
+        list records,
+        list touched,
+        *,
+        bint state,
+        bint keys,
+    ):
+        """Records of changes of one group, as ``produce_batch`` takes them, from the change at index ``at`` on.
+
+        What they are is what ``TableWriter`` makes of each: a changed key is a delete and a create, a delete in a state
+        topic has its tombstone.
+
+        Args:
+            changes: Where the group is from; its rows are those of this encoder's shape, or of the one it derives from.
+            at: The first change, or -1.
+            until: Stop before this one; -1 for the end of the group.
+            now_us: See ``formats.Encoder.value``.
+            records: Takes the records.
+            touched: Takes for each transaction its id and the record keys that it touched, or None for the keys.
+            state: The records go to a state topic.
+            keys: Whether the keys are wanted.
+
+        Returns:
+            The first change that was not encoded: ``until``, or one that lacks a value or is odd, for the caller to write
+            it by its event. -1 where none is left.
+        """
+        cdef Change* change
+        cdef Group group
+        cdef int32_t last = -1
+        cdef list its_keys = None
+        cdef Py_ssize_t sent
+        while at != until and at >= 0:
+            change = &changes.changes[at]
+            group = <Group> changes.groups[change.group]
+            if change.transaction != last:
+                its_keys = [] if keys else None
+            sent = len(records)
+            if not self._encode_change(changes, group, change, now_us, records, state, its_keys):
+                del records[sent:]
+                return at
+            if change.transaction != last:
+                last = change.transaction
+                touched.append(((<Transaction> changes.transactions[last]).id, its_keys))
+            at = change.next
+        return at
+
+    cdef bint _encode_change(
+        self, Changes changes, Group group, Change* change, int64_t now_us, list records, bint state, list keys
+    ) except -1:
+        """One change; False where it has to be written by its event."""
+        cdef Cell* old = NULL
+        cdef Cell* new = NULL
+        cdef Transaction transaction = <Transaction> changes.transactions[change.transaction]
+        if change.before != NULL:
+            old = self._before
+            if not self._split_data(change.before, change.before_size, old, &self._before_scratch):
+                return False
+        if change.after != NULL:
+            new = self._after
+            if not self._split_data(change.after, change.after_size, new, &self._after_scratch):
+                return False
+        if old != NULL:
+            group.copy_columns(old, new, self._width, change)
+        if new != NULL and state and self._lacks(new):
+            return False
+        try:
+            if change.op == c"u" and old != NULL and new != NULL and self._key_prefix is not None and self._differ(old, new):
+                if not self._put_record(group, transaction, change, c"d", old, NULL, now_us, records, state, keys):
+                    return False
+                return self._put_record(group, transaction, change, c"c", NULL, new, now_us, records, state, keys)
+            return self._put_record(group, transaction, change, change.op, old, new, now_us, records, state, keys)
+        except _ODD:
+            return False
+
+    cdef bint _put_record(
+        self,
+        Group group,
+        Transaction transaction,
+        Change* change,
+        uint8_t op,
+        Cell* old,
+        Cell* new,
+        int64_t now_us,
+        list records,
+        bint state,
+        list keys,
+    ) except -1:
+        cdef object key = None
+        if self._key_prefix is not None:
+            if not self._put_key(new if new != NULL else old):
+                return False
+            key = self._written(&self._key)
+            if keys is not None:
+                keys.append(key)
+        if not self._put_change(group, transaction, change, op, old, new, now_us):
+            return False
+        records.append({"key": key, "value": self._written(&self._out)})
+        if state and op == c"d":
+            records.append({"key": key})
+        return True
+
+    cdef bint _lacks(self, Cell* cells) noexcept:
+        cdef Py_ssize_t i
+        for i in range(self._columns.count):
+            if cells[self._columns.columns[i].cell].kind == ABSENT_CELL:
+                return True
+        return False
+
+    cdef bint _differ(self, Cell* old, Cell* new) noexcept:
+        """Whether the key of both rows is another one."""
+        cdef Py_ssize_t i, cell
+        for i in range(self._key_count):
+            cell = self._columns.columns[self._key_at[i]].cell
+            if old[cell].kind != new[cell].kind:
+                return True
+            if old[cell].kind == DATA_CELL:
+                if old[cell].size != new[cell].size or memcmp(old[cell].data, new[cell].data, old[cell].size):
+                    return True
+        return False
+
+    cdef inline bytes _written(self, Buffer* buffer):
+        return PyBytes_FromStringAndSize(<const char*> buffer.data, buffer.size)
 
     cdef bint _split(self, row, Cell* cells, Buffer* scratch) except -1:
         """Whether the row is data of this shape."""
@@ -541,27 +700,35 @@ cdef class Encoder:
         return True
 
     cdef bint _put_event(self, event, Cell* old, Cell* new, int64_t now_us) except -1:
-        """The value into ``_out``; False where the twin has to write it."""
-        cdef Buffer* out = &self._out
+        """The value of an event into ``_out``; False where the twin has to write it."""
         cdef bint absent = False
+        cdef uint8_t op = ord(event.op)
+        if not self._put_rows(old, new, &absent):
+            return False
+        if not self._envelope:
+            return self._put_position(event) and self._put_end(op, old, new, absent, now_us)
+        return self._put_source(event) and self._put_end(op, old, new, absent, now_us)
+
+    cdef bint _put_change(
+        self, Group group, Transaction transaction, Change* change, uint8_t op, Cell* old, Cell* new, int64_t now_us
+    ) except -1:
+        """The value of a change into ``_out``; False where it has to be written by its event."""
+        cdef bint absent = False
+        if not self._put_rows(old, new, &absent):
+            return False
+        if not self._envelope:
+            return self._put_position_of(transaction, change) and self._put_end(op, old, new, absent, now_us)
+        return self._put_source_of(group, transaction, change) and self._put_end(op, old, new, absent, now_us)
+
+    cdef bint _put_rows(self, Cell* old, Cell* new, bint* absent) except -1:
+        """What precedes the position: the row, or both with their branches; ``absent``: in the last of them."""
+        cdef Buffer* out = &self._out
         cdef Cell* last = new if new != NULL else old
         out.size = 0
         if not self._put_constant(self._value_prefix):
             return False
         if not self._envelope:
-            if last == NULL or not self._columns.write(out, last, new != NULL, &absent):
-                return False
-            return self._put_position(event) and self._put_missing(last, absent)
-        if not self._put_rows(old, new, &absent):
-            return False
-        if not self._put_source(event):
-            return False
-        if not append(out, b"\x00", 1) or not self._put_op(event.op) or not self._put_now(now_us):
-            return False
-        return self._put_missing(last, absent)
-
-    cdef bint _put_rows(self, Cell* old, Cell* new, bint* absent) except -1:
-        cdef Buffer* out = &self._out
+            return last != NULL and self._columns.write(out, last, new != NULL, absent)
         if old == NULL:
             if not append(out, b"\x00", 1):
                 return False
@@ -572,31 +739,64 @@ cdef class Encoder:
         absent[0] = False
         return append(out, b"\x02", 1) and self._columns.write(out, new, True, absent)
 
-    cdef bint _put_missing(self, Cell* cells, bint absent) except -1:
-        return self._columns.missing(&self._out, cells) if absent else append(&self._out, b"\x00", 1)
+    cdef bint _put_end(self, uint8_t op, Cell* old, Cell* new, bint absent, int64_t now_us) except -1:
+        """What follows the position: in an envelope the transaction block and our time too."""
+        cdef Buffer* out = &self._out
+        if self._envelope and not append(out, b"\x00", 1):
+            return False
+        if not put_raw(out, &op, 1):
+            return False
+        if self._envelope and not self._put_now(now_us):
+            return False
+        if absent:
+            return self._columns.missing(out, new if new != NULL else old)
+        return append(out, b"\x00", 1)
 
     cdef inline bint _put_constant(self, bytes data) except -1:
         return append(&self._out, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
-    cdef bint _put_op(self, object op) except -1:
-        return put_raw(&self._out, <Octets> PyUnicode_AsUTF8AndSize(op, NULL), 1)
-
     cdef bint _put_source(self, event) except -1:
         cdef Py_ssize_t i
         cdef tuple values = event.source
-        cdef _Source source = self._source
-        if len(values) != source.count:
+        if len(values) != self._source.count:
             return False
-        if not self._see_time(event.ts_us) or not self._put_constant(source.head) or not self._put_constant(self._ts_ms_bytes):
-            return False
-        if not self._put_constant(source.snapshot if event.op == "r" else source.streamed):
+        if not self._put_head(event.ts_us, event.op == "r"):
             return False
         if not put_optional_text(&self._out, event.sequence) or not self._put_constant(self._ts_bytes):
             return False
-        for i in range(source.count):
-            if not source.put(&self._out, i, values[i]):
+        for i in range(self._source.count):
+            if not self._source.put(&self._out, i, values[i]):
                 return False
         return True
+
+    cdef bint _put_source_of(self, Group group, Transaction transaction, Change* change) except -1:
+        cdef Py_ssize_t i, of_table = len(group.source)
+        cdef object value
+        if of_table + len(transaction.source) != self._source.count:
+            return False
+        if not self._put_head(transaction.ts_us, change.op == c"r"):
+            return False
+        if not put_sequence(&self._out, transaction.sequence, change.at) or not self._put_constant(self._ts_bytes):
+            return False
+        for i in range(of_table):
+            if not self._source.put(&self._out, i, group.source[i]):
+                return False
+        for i in range(len(transaction.source)):
+            value = transaction.source[i]
+            if value is AT:
+                if not self._source.put_number(&self._out, of_table + i, change.at):
+                    return False
+            elif not self._source.put(&self._out, of_table + i, value):
+                return False
+        return True
+
+    cdef bint _put_head(self, int64_t ts_us, bint snapshot) except -1:
+        """The ``source`` block up to its sequence."""
+        if not self._see_time(ts_us) or not self._put_constant(self._source.head):
+            return False
+        if not self._put_constant(self._ts_ms_bytes):
+            return False
+        return self._put_constant(self._source.snapshot if snapshot else self._source.streamed)
 
     cdef bint _see_time(self, int64_t ts_us) except -1:
         """Keep the bytes of a commit's time; False for one that nanoseconds cannot tell."""
@@ -608,17 +808,17 @@ cdef class Encoder:
         buffer.data, buffer.size, buffer.room = NULL, 0, 0
         try:
             put_number(&buffer, floor_thousandth(ts_us))
-            self._ts_ms_bytes = PyBytes_FromStringAndSize(<const char*> buffer.data, buffer.size)
+            self._ts_ms_bytes = self._written(&buffer)
             buffer.size = 0
             put_optional_number(&buffer, ts_us)
             put_optional_number(&buffer, ts_us * 1000)
-            self._ts_bytes = PyBytes_FromStringAndSize(<const char*> buffer.data, buffer.size)
+            self._ts_bytes = self._written(&buffer)
         finally:
             free(buffer.data)
         self._ts_us = ts_us
         return True
 
-    cdef bint _put_now(self, int64_t now_us) except -1:
+    cdef bint _put_now(self, int64_t now_us) noexcept:
         cdef Buffer* out = &self._out
         if now_us > MOST_US or now_us < -MOST_US:
             return False
@@ -629,6 +829,7 @@ cdef class Encoder:
         )
 
     cdef bint _put_position(self, event) except -1:
+        """``__pos`` up to the op."""
         cdef Buffer* out = &self._out
         cdef int64_t ordinal = event.ordinal
         transaction = event.transaction
@@ -640,5 +841,16 @@ cdef class Encoder:
             and put_optional_text(out, None if transaction is None else str(transaction))
             and put_number(out, ordinal)
             and put_number(out, event.ts_us)
-            and self._put_op(event.op)
+        )
+
+    cdef bint _put_position_of(self, Transaction transaction, Change* change) except -1:
+        cdef Buffer* out = &self._out
+        if change.ordinal != <int32_t> change.ordinal:
+            return False
+        return (
+            append(out, b"\x02", 1)
+            and put_sequence(out, transaction.sequence, change.at)
+            and put_optional_text(out, None if transaction.id is None else str(transaction.id))
+            and put_number(out, change.ordinal)
+            and put_number(out, transaction.ts_us)
         )

@@ -83,6 +83,11 @@ class Chain:
             shape = segment.shape(shape)
         return shape
 
+    @property
+    def derives(self) -> bool:
+        """Whether no transform looks at a change: the shape says all."""
+        return all(segment.change is None for segment in self._segments)
+
     def apply(self, change: Change) -> Change | None:
         """The change to publish, or None: dropped.
 
@@ -115,6 +120,11 @@ class SourcePipeline:
         """The change to publish, or None."""
         chain = self._chains.get(change.shape.schema.table)
         return cast("ChangeEvent | None", chain.apply(change)) if chain else change
+
+    def derives(self, table: TableId) -> bool:
+        """Whether nothing of the table's changes is looked at."""
+        chain = self._chains.get(table)
+        return chain is None or chain.derives
 
 
 class SinkPipeline:

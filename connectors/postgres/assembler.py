@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from connect.compiled import COMPILED
 from connect.errors import Failed
 from connect.record import ChangeEvent, Op, Row
+from connectors.postgres import tuples
 from connectors.postgres.pgoutput import (
     Begin,
     Commit,
@@ -29,8 +31,12 @@ from connectors.postgres.pgoutput import (
 from connectors.postgres.position import format_lsn
 from connectors.postgres.tuples import fill_unchanged, key_only
 
+if COMPILED:
+    from connect.changes_c import Changes
+    from connectors.postgres import stream_c
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from connectors.postgres.position import PostgresPosition
     from connectors.postgres.relations import Relations, Tracked
@@ -73,7 +79,7 @@ class Delivery(NamedTuple):
     ``cuts``: index of each TRUNCATE → the position before it.
     """
 
-    events: list[ChangeEvent]
+    events: Sequence[ChangeEvent]
     position: PostgresPosition
     boundary: bool
     cuts: dict[int, PostgresPosition]
@@ -87,7 +93,15 @@ class Assembler:
         marked: A mark of our own passed since the last ``take``: progress should be told at once.
     """
 
-    def __init__(self, relations: Relations, spool: TransactionSpool, start: PostgresPosition, own_prefix: str) -> None:
+    def __init__(
+        self,
+        relations: Relations,
+        spool: TransactionSpool,
+        start: PostgresPosition,
+        own_prefix: str,
+        *,
+        compiled: bool = COMPILED,
+    ) -> None:
         """``start`` is the stored position; ``own_prefix`` that of our marks, which are nobody's events (F45)."""
         self.skipped = 0
         self.marked = False
@@ -102,10 +116,12 @@ class Assembler:
         self._streamed: set[int] = set()  # streamed transactions still in progress
         self._replay: Iterator[tuple[int, bytes]] | None = None
         self._replay_end = 0
-        self._events: list[ChangeEvent] = []
+        self._lane = stream_c.Lane(relations, start.lsn) if compiled else None
+        self._events = self._no_events()
         self._cuts: dict[int, PostgresPosition] = {}
         self._finished = 0  # so many of the events belong to whole transactions
         self._size = 0
+        self._finished_size = 0
 
     @property
     def position(self) -> PostgresPosition:
@@ -137,19 +153,51 @@ class Assembler:
         self.marked = False
         if split and self._open is not None:
             self._position = self._inside(self._open)
-            self._finished = len(self._events)
+            self._finished, self._finished_size = len(self._events), self._size
         end, self._finished = self._finished, 0
-        events, self._events = self._events[:end], self._events[end:]
+        events, self._events = self._cut(end)
         cuts = {index: position for index, position in self._cuts.items() if index < end}
         self._cuts = {index - end: position for index, position in self._cuts.items() if index >= end}
-        if not self._events:
-            self._size = 0
+        self._size, self._finished_size = self._size - self._finished_size, 0
         return Delivery(events, self._position, not self._position.ordinal, cuts)
+
+    def _no_events(self) -> Any:
+        """A list of events, or its compiled twin."""
+        return [] if self._lane is None else Changes(tuples)
+
+    def _cut(self, end: int) -> tuple[Any, Any]:
+        """The events before ``end``, and the others."""
+        if end == len(self._events):
+            return self._events, self._no_events()
+        if self._lane is None:
+            return self._events[:end], self._events[end:]
+        rest = self._events.cut(end)
+        return self._events, rest
 
     def _inside(self, tx: OpenTransaction) -> PostgresPosition:
         if tx.skip or tx.ordinal <= self._again:
             return self._position
         return replace(self._position, ordinal=tx.ordinal, row_lsn=tx.row_lsn, tx_id=tx.xid, ts_usec=tx.ts_us)
+
+    def feed_plain(self, burst: Sequence[bytes], at: int, rows: int, size: int) -> int:
+        """Take payloads of a burst from ``at`` on by the compiled lane, until one needs ``feed`` or the batch is full.
+
+        Returns:
+            The index of the first payload that was not taken; always ``at`` where nothing is compiled.
+        """
+        lane = self._lane
+        if lane is None or self._again or self._block is not None or not isinstance(burst, stream_c.Burst):
+            return at
+        lane.open, lane.lsn, lane.size = self._open, self._position.lsn, self._size
+        lane.finished, lane.finished_size = self._finished, self._finished_size
+        at = lane.run(burst, at, self._events, rows, size)
+        self._open, self._size = lane.open, lane.size
+        self._finished, self._finished_size = lane.finished, lane.finished_size
+        self._advance(lane.lsn)
+        if lane.last is not None:
+            tx_id, ts_us = lane.last.xid, lane.last.ts_us
+            self._position = replace(self._position, ordinal=0, row_lsn=0, tx_id=tx_id, ts_usec=ts_us)
+        return at
 
     def feed(self, payload: bytes) -> None:
         """One CopyData payload: a keepalive or a message.
@@ -160,6 +208,8 @@ class Assembler:
         if payload[0] == _KEEPALIVE:
             self._keepalive(_LSN(payload, 1)[0])
             return
+        if self._lane is not None:
+            self._lane.forget()
         lsn, data = _LSN(payload, 1)[0], payload[_HEADER:]
         if self._block is not None and data[0] in _OF_A_TRANSACTION:
             self._spool.append(self._block, _XID(data, 1)[0], lsn, data)
@@ -242,7 +292,8 @@ class Assembler:
 
     def _opened(self, xid: int, commit_lsn: int, ts_us: int) -> OpenTransaction:
         # Rule S11. A commit record that starts before the stored boundary also ends before or at it.
-        return OpenTransaction(xid, ts_us, skip=commit_lsn < self._start.lsn)
+        skip = commit_lsn < self._start.lsn
+        return OpenTransaction(xid, ts_us, skip) if self._lane is None else stream_c.OpenTransaction(xid, ts_us, skip)
 
     def _finish(self, end_lsn: int) -> None:
         tx, self._open = self._open, None
@@ -256,7 +307,7 @@ class Assembler:
         if tx.ordinal < self._again:
             raise self._mismatch(tx)
         self._again = 0
-        self._finished = len(self._events)
+        self._finished, self._finished_size = len(self._events), self._size
         self._position = replace(self._position, lsn=end_lsn, ordinal=0, row_lsn=0, tx_id=tx.xid, ts_usec=tx.ts_us)
 
     def _origin(self, message: Origin) -> None:

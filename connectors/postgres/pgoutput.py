@@ -184,7 +184,7 @@ _NULL, _UNCHANGED = b"nu"
 _EMPTY, _SIZED = b"nu", b"tb"  # kinds of columns: NULL and unchanged TOAST; text and binary, which carry a length
 _NEW, _KEY, _OLD = b"NKO"
 
-_HINT = "The position does not move. Is something between the connector and the server that changes bytes?"
+HINT: Final = "The position does not move. Is something between the connector and the server that changes bytes?"
 
 
 def parse(data: bytes, *, streaming: bool) -> Message:
@@ -266,7 +266,7 @@ def _copy_character(escape: re.Match[bytes]) -> bytes:
 
 
 def _garbage(what: str) -> Failed:
-    return Failed("protocol", f"the replication stream carries {what}", hint=_HINT)
+    return Failed("protocol", f"the replication stream carries {what}", hint=HINT)
 
 
 def _unknown(kind: bytes) -> Failed:

@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import psycopg
 from psycopg.pq import ExecStatus
 
+from connect.compiled import COMPILED
 from connect.errors import ConnectError, Failed, Retriable
 from connectors.postgres.ackgate import AckGate
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import UNREACHABLE, translate
+from connectors.postgres.libpq import CALLS
 from connectors.postgres.position import format_lsn, parse_lsn
 from connectors.postgres.slot import create_slot
 
+if COMPILED:
+    from connectors.postgres import stream_c
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from psycopg.pq.abc import PGconn
 
     from connectors.postgres.config import PostgresConfig
 
@@ -54,7 +61,7 @@ class Bursts:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._bursts: deque[tuple[list[bytes], int]] = deque()
+        self._bursts: deque[tuple[Sequence[bytes], int]] = deque()
         self._error: BaseException | None = None
         self._changed = threading.Condition()
 
@@ -62,7 +69,7 @@ class Bursts:
         """Whether another burst may be read from the socket."""
         return self._bytes < self._max_bytes
 
-    def put(self, burst: list[bytes], size: int) -> None:
+    def put(self, burst: Sequence[bytes], size: int) -> None:
         """Append a burst of ``size`` bytes."""
         with self._changed:
             self._bursts.append((burst, size))
@@ -75,7 +82,7 @@ class Bursts:
             self._error = error
             self._changed.notify()
 
-    def take(self, timeout: float) -> list[bytes] | None:
+    def take(self, timeout: float) -> Sequence[bytes] | None:
         """The next burst; None when none came within ``timeout`` seconds. Raises what ended the stream."""
         with self._changed:
             if not self._bursts and self._error is None:
@@ -159,7 +166,7 @@ class Replication:
         timeout = _seconds(text)
         return min(_MAX_FEEDBACK_SECONDS, timeout / 2) if timeout else _MAX_FEEDBACK_SECONDS
 
-    def take(self, timeout: float) -> list[bytes] | None:
+    def take(self, timeout: float) -> Sequence[bytes] | None:
         """The next payloads in the order of the stream, or None. Raises what ended the stream (rule S7)."""
         full = not self._bursts.has_room()
         burst = self._bursts.take(timeout)
@@ -253,9 +260,35 @@ class Replication:
         """Read what the socket holds into bursts, while the queue has room."""
         pgconn = self._connection.pgconn
         pgconn.consume_input()
+        length = self._drain_payloads(pgconn) if CALLS is None else self._drain_compiled(pgconn, CALLS)
+        if self._publication_missing:
+            raise _publication_missing(self._connector)
+        if length < 0:
+            self._ended()
+
+    def _drain_compiled(self, pgconn: PGconn, calls: tuple[int, int]) -> int:
+        """The compiled twin of ``_drain_payloads``: no object for each payload, and the task's loop runs meanwhile."""
+        connection = getattr(pgconn, "pgconn_ptr", None)  # no part of psycopg's protocol, but of each PGconn
+        if connection is None:
+            raise Retriable(f"{self._connector}: the replication connection is closed", code=UNREACHABLE)
+        while True:
+            burst = stream_c.Burst()
+            length, unknown = burst.receive(connection, *calls, _BURST_BYTES)
+            if unknown:
+                raise Failed("unknown_event", f"{self._connector}: a replication message {bytes((unknown,))!r}")
+            if len(burst):
+                self._gate.seen(burst.seen)
+                if burst.asked:
+                    self._feedback(self._gate.flush_lsn(), ask=False)
+                self._bursts.put(burst, burst.size)
+            if length <= 0:
+                return length
+
+    def _drain_payloads(self, pgconn: PGconn) -> int:
         burst: list[bytes] = []
         size = 0
         while True:
+            length: int
             length, data = pgconn.get_copy_data(1)
             if length <= 0:
                 break
@@ -273,10 +306,7 @@ class Replication:
                 burst, size = [], 0
         if burst:
             self._bursts.put(burst, size)
-        if self._publication_missing:
-            raise _publication_missing(self._connector)
-        if length < 0:
-            self._ended()
+        return length
 
     def _keepalive(self, payload: bytes) -> None:
         self._gate.seen(_KEEPALIVE_END(payload, 1)[0])

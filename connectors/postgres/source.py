@@ -27,7 +27,7 @@ from connectors.postgres.snapshots import PostgresSnapshots
 from connectors.postgres.spool import TransactionSpool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     from connect.api.position import Position, Resume
     from connect.api.source import SourceContext
@@ -77,8 +77,8 @@ class PostgresSource:
         self._side: psycopg.Connection[Any] | None = None
         self._replication: Replication | None = None
         self._assembler: Assembler | None = None
-        self._payloads: Iterator[bytes] = iter(())
-        self._held: bytes | None = None  # a payload that waits until what precedes it is taken
+        self._burst: Sequence[bytes] = ()
+        self._at = 0  # the payload of the burst that is next
         self._told: PostgresPosition | None = None
         self._told_at = 0.0
         self._snapshots_used = False
@@ -246,14 +246,13 @@ class PostgresSource:
         while True:
             if self._assemble(assembler):
                 return self._batch(assembler.take())
-            full = assembler.rows >= MAX_ROWS or assembler.size >= MAX_BYTES
-            if full:
+            if _is_full(assembler):
                 return self._batch(assembler.take(split=not assembler.whole))
             due = self._progress_due(assembler)
             wait = 0.0 if assembler.whole or due else max(0.0, deadline - time.monotonic())
             burst = replication.take(wait)
             if burst is not None:
-                self._payloads = iter(burst)
+                self._burst, self._at = burst, 0
             elif assembler.whole or due:
                 return self._batch(assembler.take())
             elif wait == 0.0 or time.monotonic() >= deadline:
@@ -270,17 +269,21 @@ class PostgresSource:
         Whole transactions are handed out before a table's shape is learnt, and before a streamed transaction, which may
         hold one: where the new shape stops the connector, what precedes it is published.
         """
-        while assembler.rows < MAX_ROWS and assembler.size < MAX_BYTES:
+        while not _is_full(assembler):
             if assembler.replaying:
                 assembler.replay(MAX_ROWS, MAX_BYTES)
                 continue
-            payload = self._held or next(self._payloads, None)
-            if payload is None:
+            self._at = assembler.feed_plain(self._burst, self._at, MAX_ROWS, MAX_BYTES)
+            if self._at >= len(self._burst):
+                self._burst, self._at = (), 0
                 return False
-            self._held = payload if assembler.whole and payload[_KIND] in _MAY_STOP else None
-            if self._held is not None:
+            if _is_full(assembler):
+                return False
+            payload = self._burst[self._at]
+            if assembler.whole and payload[_KIND] in _MAY_STOP:
                 return True
             assembler.feed(payload)
+            self._at += 1
         return False
 
     def _progress_due(self, assembler: Assembler) -> bool:
@@ -366,3 +369,7 @@ def _rejoined(found: Mapping[TableId, list[int]], notes: Mapping[str, dict[str, 
         for table, entries in found.items()
         if str(table) in captured and not set(entries) & set(before.get(str(table), entries))
     )
+
+
+def _is_full(assembler: Assembler) -> bool:
+    return assembler.rows >= MAX_ROWS or assembler.size >= MAX_BYTES

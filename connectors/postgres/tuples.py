@@ -5,6 +5,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
+from connect.errors import Failed
+from connectors.postgres.pgoutput import HINT
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -25,15 +28,25 @@ def _columns(data: bytes) -> Iterator[bytes]:
         at = end
 
 
+def _garbage(data: bytes) -> Failed:
+    return Failed("protocol", f"the replication stream carries an old row of {len(data)} bytes that is none", hint=HINT)
+
+
 def key_only(old: bytes, key: Sequence[bool]) -> bytes:
     """An old row of which the log carries the replica identity only: other columns become unavailable, not NULL."""
-    return old[:2] + b"".join(
-        column if in_key else _UNCHANGED for column, in_key in zip(_columns(old), key, strict=True)
-    )
+    try:
+        return old[:2] + b"".join(
+            column if in_key else _UNCHANGED for column, in_key in zip(_columns(old), key, strict=True)
+        )
+    except (struct.error, IndexError, ValueError) as error:
+        raise _garbage(old) from error
 
 
 def fill_unchanged(new: bytes, old: bytes) -> bytes:
     """The new row with its unchanged out-of-line values taken from a whole old row (REPLICA IDENTITY FULL)."""
-    return new[:2] + b"".join(
-        before if after == _UNCHANGED else after for after, before in zip(_columns(new), _columns(old), strict=True)
-    )
+    try:
+        return new[:2] + b"".join(
+            before if after == _UNCHANGED else after for after, before in zip(_columns(new), _columns(old), strict=True)
+        )
+    except (struct.error, IndexError, ValueError) as error:
+        raise _garbage(old) from error

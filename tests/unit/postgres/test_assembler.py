@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connect.api import TableOptions
+from connect.compiled import COMPILED
 from connect.errors import Failed
 from connect.record import UNAVAILABLE, Op
 from connect.schema.model import TableId
@@ -18,6 +19,9 @@ from connectors.postgres.position import PostgresPosition
 from connectors.postgres.relations import Catalog, Relations
 from connectors.postgres.spool import TransactionSpool
 from connectors.postgres.types import TypeCatalog, TypeOptions
+
+if COMPILED:
+    from connectors.postgres.stream_c import Burst
 
 T, OTHER = TableId("public", "t"), TableId("public", "not_captured")
 OIDS = {T: 7, OTHER: 8}
@@ -103,7 +107,16 @@ def stream_abort(xid, subxid):
 def new_assembler(folder, start=START, tables=(T,)):
     catalog = Catalog(lambda _: None, TypeCatalog, TypeCatalog())
     relations = Relations({t: TableOptions() for t in tables}, {OIDS[t]: t for t in tables}, catalog, TypeOptions())
-    return Assembler(relations, TransactionSpool(Path(folder), 10_000, 1_000_000), start, PREFIX)
+    return Assembler(relations, TransactionSpool(Path(folder), 10_000, 1_000_000), start, PREFIX, compiled=LANE[0])
+
+
+LANE = [False]
+
+
+@pytest.fixture(scope="module", params=dict.fromkeys([False, COMPILED]), autouse=True)
+def compiled_lane(request):
+    """Every test runs on the Python twin and, where it is built, on the compiled lane."""
+    LANE[0] = request.param
 
 
 @pytest.fixture
@@ -112,10 +125,19 @@ def assembler(tmp_path):
 
 
 def feed(assembler, *payloads):
-    for payload in payloads:
-        assembler.feed(payload)
+    burst, at = Burst(payloads) if LANE[0] else payloads, 0
+    while at < len(burst):
+        at = assembler.feed_plain(burst, at, 1 << 30, 1 << 30)
+        if at < len(burst):
+            assembler.feed(burst[at])
+            at += 1
         while assembler.replaying:
             assembler.replay(1 << 30, 1 << 30)
+
+
+def feed_one(assembler, payload):
+    if not (LANE[0] and assembler.feed_plain(Burst([payload]), 0, 1 << 30, 1 << 30)):
+        assembler.feed(payload)
 
 
 def rows(delivery):
@@ -414,7 +436,7 @@ def test_S01_nothing_is_lost_or_repeated_over_any_kills(tmp_path_factory, log, d
             if assembler.replaying:
                 assembler.replay(assembler.rows + data.draw(st.integers(1, 3)), 1 << 30)
             elif (payload := next(payloads, None)) is not None:
-                assembler.feed(payload)
+                feed_one(assembler, payload)
             if data.draw(st.integers(0, 3)) == 0:
                 delivery = assembler.take(split=data.draw(st.booleans()))
                 got += [e.after["v"] for e in delivery.events]
