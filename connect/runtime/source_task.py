@@ -361,8 +361,8 @@ class SourceTask:
             self._guest,
             self._keyless,
             self._state_keys,
-            key_text=snapshots.key_text,
-            remember=self._remember,
+            snapshots,
+            self._remember,
         )
 
     def _progress(self, table: TableId, *, again: bool) -> TableProgress:

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from connect.api.position import Position
-    from connect.api.snapshots import Key
+    from connect.api.snapshots import Snapshots
     from connect.api.source import SourceBatch
     from connect.changes_c import Group
-    from connect.record import Row
     from connect.runtime.guest import Guest
     from connect.runtime.keyless import KeylessFilter
     from connect.runtime.report import TableReport
@@ -41,7 +40,7 @@ class StreamWriter:
         guest: Hears which keys were touched, and which state record lacks a value.
         keyless: Drops rows that a keyless table's snapshot held.
         state_keys: Reads back what a TRUNCATE deletes.
-        key_text: A row's key as it is read again by.
+        snapshots: Knows the form of a key in which its row is read again.
         remember: Takes notes that ride with the next position; None deletes one.
         cut: Before the deletes that are being sent, which may be split there; else None.
     """
@@ -51,7 +50,7 @@ class StreamWriter:
     guest: Guest
     keyless: KeylessFilter
     state_keys: StateKeys
-    key_text: Callable[[Row], Key]
+    snapshots: Snapshots
     remember: Callable[[str, dict[str, Any] | None], None]
     cut: Position | None = field(default=None, init=False)
 
@@ -141,7 +140,7 @@ class StreamWriter:
             self._has_all(table, written.keys)
             return
         assert event.after is not None  # noqa: S101 - only a new row can lack a value
-        key, key_text = written.keys[-1], self.key_text(event.after)
+        key, key_text = written.keys[-1], self.snapshots.key_text(event.after)
         self.guest.lacks(table, key, key_text)
         note = {"table": str(table), "record_key": key.hex(), "key": list(key_text)}
         self.remember(lacking_note(table, key), note)

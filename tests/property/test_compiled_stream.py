@@ -210,8 +210,8 @@ class Reads:
             self.guest,
             KeylessFilter(None, {}, []),
             NoKeys(),
-            key_text=lambda row: tuple(str(value) for value in row.key),
-            remember=self.notes.__setitem__,
+            SimpleNamespace(key_text=lambda row: tuple(str(value) for value in row.key)),
+            self.notes.__setitem__,
         )
 
     def feed(self, payloads, rows):
