@@ -27,7 +27,7 @@ def test_a_missing_connector_is_named(connect, command):
     ("arguments", "meant"),
     [
         (["rnu"], "Did you mean 'run'?"),
-        (["statsu"], "Did you mean 'status'?"),
+        (["statsu"], "Did you mean 'status'"),
         (["topic", "shwo", "x"], "Did you mean 'show'?"),
         (["run", "f.yaml", "--untill", "live"], "--until"),
         (["plugins", "postgers"], "did you mean postgres?"),

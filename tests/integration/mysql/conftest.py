@@ -160,7 +160,7 @@ class Shop:
 @pytest.fixture(scope="module")
 def server_without_gtids(stack: Any) -> Iterator[MysqlClient]:
     """A MySQL whose positions are files."""
-    server = stack.new_mysql("b_without_gtids", settings=WITHOUT_GTIDS)
+    server = stack.new_mysql(f"b_{next(_numbers)}_without_gtids", settings=WITHOUT_GTIDS)
     yield server
     server.stop()
 
