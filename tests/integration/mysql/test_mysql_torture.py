@@ -74,7 +74,7 @@ def fold(table, event):
         table[event.after["id"]] = event.after["v"]
 
 
-@pytest.mark.parametrize("small", [False, True], ids=["whole", "split"])
+@pytest.mark.parametrize("small", [False, pytest.param(True, marks=pytest.mark.long)], ids=["whole", "split"])
 def test_what_comes_out_is_what_was_written(shop, monkeypatch, small):
     if small:
         monkeypatch.setattr("connectors.mysql.source.MAX_ROWS", 3)

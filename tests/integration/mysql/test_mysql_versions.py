@@ -4,7 +4,7 @@ import pytest
 
 from connect.local.mariadb import VERSIONS
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.long]  # more servers to download
 
 
 @pytest.mark.parametrize("version", VERSIONS[1:])

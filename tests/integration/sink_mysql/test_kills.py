@@ -104,7 +104,7 @@ def test_F129_a_sink_that_dies_after_any_statement_applies_each_change_once(
     assert statement > 40
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_F113_a_writer_killed_again_and_again_applies_each_change_once(target: Target) -> None:
     changes = 1500
     target.write(target.open(), target.put(0, "change 0"))

@@ -18,7 +18,7 @@ CHANGES = 2500
 KILLS = 2
 
 
-@pytest.fixture(params=["mysql", "mariadb"])
+@pytest.fixture(params=["mysql", pytest.param("mariadb", marks=pytest.mark.long)])
 def own_server(request: pytest.FixtureRequest, stack: Stack):
     """A server of the test's own, which may be killed."""
     return (stack.new_mysql if request.param == "mysql" else stack.new_mariadb)(f"k_{request.param}")
