@@ -136,16 +136,18 @@ def test_F67_a_frozen_server_is_noticed(own_shop, monkeypatch):
 def test_F68_a_slow_reader_holds_a_bounded_part_of_the_log(shop, monkeypatch):
     monkeypatch.setattr(stream, "QUEUE_BYTES", 100_000)
     reader = shop.open()
-    for number in range(40):
-        shop.sql(f"INSERT INTO t VALUES ({number}, REPEAT('x', 50000))")
+    shop.sql("INSERT INTO t (id) VALUES (0)")
     reader.until(lambda: bool(reader.events))
+
+    for number in range(1, 41):
+        shop.sql(f"INSERT INTO t VALUES ({number}, REPEAT('x', 50000))")
     deadline = time.monotonic() + 5
     bursts = reader.source._stream._bursts
     while bursts._bytes < 100_000 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert 100_000 <= bursts._bytes < 1_000_000
-    reader.until(lambda: len(reader.events) == 40)
-    assert ids(reader.events) == list(range(40))
+    reader.until(lambda: len(reader.events) == 41)
+    assert ids(reader.events) == list(range(41))
 
 
 @each_kind()
