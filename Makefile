@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help venv demo test lint bench torture docs clean
+.PHONY: help venv demo test lint bench torture docs fuzz clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -43,6 +43,14 @@ torture: venv    ## the long tests; then, for each source, writers and kill -9 f
 	for origin in postgres mysql mariadb; do \
 	  $(BIN)/python -m connect.testing.torture --origin $$origin --scale $(SCALE) --seconds $(SECONDS) --seed "$(SEED)" $(ARGS) \
 	    || exit 1; done
+
+FRAMES ?= 1000000
+fuzz: venv       ## a million mutated frames for each compiled codec, under AddressSanitizer (FRAMES=, SEED=)
+	CFLAGS="-fsanitize=address -fno-omit-frame-pointer -O1 -g" $(BIN)/python -m pip install --quiet \
+	  --disable-pip-version-check --no-deps --upgrade --target build/fuzz .
+	PYTHONPATH=build/fuzz PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+	  LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" \
+	  $(BIN)/python tests/fuzz/codecs.py --frames $(FRAMES) $(if $(SEED),--seed $(SEED))
 
 clean:           ## remove what the targets made here
 	rm -rf $(VENV) build dist *.egg-info

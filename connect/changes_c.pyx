@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Changes of a log as the log's own bytes: what a compiled source hands out and a compiled encoder takes."""
 
+from collections.abc import Sequence
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
@@ -226,3 +228,22 @@ cdef class Changes:
             change.ordinal,
             sequence,
         )
+
+
+class ChunkRows(Sequence):
+    """The rows of a snapshot's chunk: ``Sequence[Row]`` over changes that are reads."""
+
+    def __init__(self, changes):
+        self.changes = changes
+
+    def __len__(self):
+        return len(self.changes)
+
+    def __getitem__(self, index):
+        found = self.changes[index]
+        return [event.after for event in found] if isinstance(index, slice) else found.after
+
+    def __eq__(self, other):
+        return list(self) == list(other)
+
+    __hash__ = None

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Final
 
-_MODULES: Final = ("connect.record_c", "connect.changes_c", "connect.schema.avro_c")
+_MODULES: Final = tuple(
+    f"connect.{name}" for name in ("record_c", "changes_c", "records_c", "schema.avro_c", "kafka.producer_c")
+)
 
 
 def _why_not() -> str:

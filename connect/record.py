@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from connect.errors import Failed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
@@ -89,7 +91,13 @@ class Picked:
     def __call__(self, data: Any) -> Sequence[Any]:
         """``RowShape.split``."""
         cells = self.base(data)
+        if len(cells) != self.width:
+            raise _wrong_width("", len(cells), self.width)
         return [cells[i] for i in self.picks]
+
+
+def _wrong_width(where: str, cells: int, columns: int) -> Failed:
+    return Failed("unrepresentable_value", f"{where}{cells} cells for {columns} columns")
 
 
 def text(cell: bytes) -> str:
@@ -117,10 +125,17 @@ class Row:
 
     @property
     def cells(self) -> Sequence[Any]:
-        """The undecoded columns, split on first use."""
+        """The undecoded columns, split on first use.
+
+        Raises:
+            Failed: ``unrepresentable_value``: there are more or fewer than the shape has; what the split raises.
+        """
         cells = self._cells
         if cells is None:
-            cells = self._cells = self.shape.split(self.data)
+            cells = self.shape.split(self.data)
+            if len(cells) != len(self.shape.decode):
+                raise _wrong_width(f"{self.shape.schema.table}: ", len(cells), len(self.shape.decode))
+            self._cells = cells
         return cells
 
     def __getitem__(self, column: str) -> Any:

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from connect.compiled import COMPILED
 from connect.errors import Failed, Retriable
 from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, quiet, translate
+from connect.kafka.library import bind_library
+
+if COMPILED:
+    from connect.kafka import producer_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
+
+    from connect.records_c import Records
 
 TRANSACTION_TIMEOUT_MS: Final = 60_000
+NATIVE: Final = COMPILED and bind_library()
 _QUEUE_KBYTES: Final = 65_536  # invariant 7: what waits for the broker is bounded
 _COMMIT_SECONDS: Final = 45.0
 _ABORT_SECONDS: Final = 10.0
@@ -24,8 +34,9 @@ _ASK_SECONDS: Final = 3.0  # of one call that is made again until the broker ans
 class TransactionalProducer:
     """Sends records of one task in transactions under one stable transactional id (F87).
 
-    Not thread-safe: the task's loop owns it. Any error leaves it unusable; the task closes it and starts again from
-    the stored position (rule S12: never abort and resend under the same epoch).
+    Not thread-safe: the task's loop owns it; a commit runs in a thread of the producer's own, which ``close`` joins,
+    and until ``finish`` nothing else touches the library. Any error leaves it unusable; the task closes it and starts
+    again from the stored position (rule S12: never abort and resend under the same epoch).
     """
 
     def __init__(
@@ -47,7 +58,7 @@ class TransactionalProducer:
         self._stopping = stopping
         self._limit_seconds = timeout_ms / 1000
         self._begun_at = _clock()
-        self._producer = Producer(
+        self._producer, self._native = _client(
             {
                 **settings,
                 "transactional.id": transactional_id,
@@ -61,20 +72,23 @@ class TransactionalProducer:
                 "compression.type": "lz4",
                 "linger.ms": 2,
                 "batch.size": 1_000_000,
+                "delivery.report.only.error": True,
                 "delivery.timeout.ms": min(timeout_ms, 60_000),
                 "socket.nagle.disable": True,
-                "error_cb": quiet,
-            },
-            logger=LOGGER,
+            }
         )
         self.open = False
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix=f"commit {transactional_id}")
+        self._commit: Future[None] | None = None
+        self._closing = False
 
     def fence(self, seconds: float = 30.0) -> None:
         """End the predecessor: its open transaction is aborted and its next call fails (invariant 2, first step)."""
         self._until_answered(self._producer.init_transactions, seconds, f"fencing {self._id}")
 
     def begin(self) -> None:
-        """Open a transaction."""
+        """Open a transaction, once the last one has ended."""
+        self.finish()
         with kafka_errors(f"beginning a transaction of {self._id}"):
             self._producer.begin_transaction()
         self.open, self._begun_at = True, _clock()
@@ -86,52 +100,53 @@ class TransactionalProducer:
             Failed: ``record_too_large``.
             Retriable: The broker took nothing for a transaction's time.
         """
-        waited = 0.0
-        while True:
-            try:
-                self._producer.produce(topic, value, key, partition)
-            except BufferError:  # invariant 7: the queue is full, so the source is not read on
-                if waited > _COMMIT_SECONDS or self._stopping():
-                    message = f"sending to {topic}: the broker took nothing for {waited:.0f} s"
-                    raise Retriable(message, code="kafka_unreachable") from None
-                self._producer.poll(0.1)
-                waited += 0.1
-            except KafkaException as error:
-                raise self._refused(error.args[0], topic, value) from None
-            else:
-                return
+        self.send_all(topic, [{"key": key, "value": value}], partition)
 
-    def send_all(self, topic: str, records: list[dict[str, Any]], partition: int = -1) -> None:
-        """Queue records in their order; waits while the queue is full.
+    def send_all(self, topic: str, records: Records | list[dict[str, Any]], partition: int = -1) -> None:
+        """Queue records in their order, as ``send`` does.
 
         Args:
             topic: Of all of them.
-            records: ``key`` and ``value`` of each; without ``value`` it is a tombstone. The list is used up.
+            records: What is sent; as a list, ``key`` and ``value`` of each as ``produce_batch`` takes them.
             partition: Of all of them; -1 chooses by the key, as ``send`` does.
 
         Raises:
             Failed: ``record_too_large``.
             Retriable: The broker took nothing for a transaction's time.
         """
-        waited = 0.0
-        while records:
-            try:
-                queued = self._producer.produce_batch(topic, records, partition)
-            except KafkaException as error:
-                raise self._refused(error.args[0], topic, None) from None
-            if queued == len(records):
+        at, waited = 0, 0.0
+        while at < len(records):
+            taken, error = self._offer(topic, records, at, partition)
+            if error is None:
                 return
-            at, refused = next((i, record) for i, record in enumerate(records) if "_error" in record)
-            cause = refused.pop("_error")
-            if cause.code() != KafkaError._QUEUE_FULL or queued != at:  # noqa: SLF001 - librdkafka's name
-                raise self._refused(cause, topic, refused.get("value"))
-            waited = 0.0 if queued else waited
-            del records[:at]  # invariant 7: the queue is full, and takes none after the first that it does not take
+            at += taken
+            if error.code() != KafkaError._QUEUE_FULL:  # noqa: SLF001 - librdkafka's name
+                refused = records[at]
+                raise self._refused(error, topic, refused["value"] if isinstance(refused, dict) else refused[1])
+            waited = 0.0 if taken else waited  # invariant 7: the queue is full, so the source is not read on
             if waited > _COMMIT_SECONDS or self._stopping():
                 message = f"sending to {topic}: the broker took nothing for {waited:.0f} s"
                 raise Retriable(message, code="kafka_unreachable")
             self._producer.poll(0.1)
             waited += 0.1
+
+    def _offer(
+        self, topic: str, records: Records | list[dict[str, Any]], at: int, partition: int
+    ) -> tuple[int, KafkaError | None]:
+        """Queue records from the one at index ``at`` on: how many were taken, and why not the next one."""
+        if self._native and not isinstance(records, list):
+            taken, code = self._producer.produce_records(topic, records, at, partition)
+            return taken, KafkaError(code) if code else None
+        if isinstance(records, list):
+            offered = records[at:]
+        else:
+            offered = [{"key": key, "value": value} for key, value in records[at:]]
+        try:
+            self._producer.produce_batch(topic, offered, partition)
+        except KafkaException as error:
+            return 0, error.args[0]
+        marks = [(i, mark) for i, record in enumerate(offered) if (mark := record.pop("_error", None)) is not None]
+        return marks[0] if marks else (len(offered), None)
 
     def _refused(self, error: KafkaError, topic: str, value: bytes | None) -> Exception:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -185,10 +200,31 @@ class TransactionalProducer:
             Fenced: Another owner took over.
             Failed: A record can never be delivered.
         """
+        self.start_commit()
+        self.finish()
+
+    def start_commit(self) -> None:
+        """Begin to commit, in a thread. Nothing can be sent before ``finish``."""
         # Rule S12: the same commit again until the broker answers; a timeout says nothing about the outcome.
-        doing = f"committing a transaction of {self._id}"
-        self._until_answered(self._producer.commit_transaction, _COMMIT_SECONDS, doing)
+        doing, call = f"committing a transaction of {self._id}", self._producer.commit_transaction
         self.open = False
+        self._commit = self._committer.submit(self._until_answered, call, _COMMIT_SECONDS, doing)
+
+    @property
+    def committing(self) -> bool:
+        """Whether a commit is under way, or ended and its end is not known yet: ``finish`` tells."""
+        return self._commit is not None
+
+    @property
+    def answered(self) -> bool:
+        """Whether ``finish`` would return, or raise, at once."""
+        return self._commit is None or self._commit.done()
+
+    def finish(self) -> None:
+        """Wait for the end of a commit that is under way; raises as ``commit`` does."""
+        commit, self._commit = self._commit, None
+        if commit is not None:
+            commit.result()
 
     def _until_answered(self, call: Callable[[float], None], seconds: float, doing: str) -> None:
         """Make a call of librdkafka that may be made again after a timeout, until it returns or fails for good."""
@@ -198,12 +234,15 @@ class TransactionalProducer:
                 return call(_ASK_SECONDS)
             except KafkaException as error:
                 kafka_error = error.args[0]
-                if kafka_error.retriable() and time.monotonic() < deadline and not self._stopping():
+                stopping = self._closing or self._stopping()
+                if kafka_error.retriable() and time.monotonic() < deadline and not stopping:
                     continue
                 raise self._cause(kafka_error, doing) from None
 
     def close(self) -> None:
         """Let go: an open transaction is aborted if the broker answers soon, else by the next fence."""
+        self._closing = True
+        self._committer.shutdown()
         if self.open:
             self.open = False
             try:
@@ -211,6 +250,13 @@ class TransactionalProducer:
             except KafkaException as error:
                 LOGGER.debug("abort on close of %s: %s", self._id, error)
         self._producer.purge()
+
+
+def _client(settings: dict[str, Any]) -> tuple[Any, bool]:
+    """A producer of librdkafka, and whether it is the compiled one, which takes ``Records`` as they lie in memory."""
+    if NATIVE:
+        return producer_c.NativeProducer(settings), True
+    return Producer({**settings, "error_cb": quiet}, logger=LOGGER), False
 
 
 def _clock() -> float:

@@ -251,12 +251,11 @@ class Guest:
         """Whether the keys of a change matter now; else ``saw_some`` will do."""
         return self.busy or self._answer is not None
 
-    def saw_some(self, table: TableId, transaction: Hashable, schema: TableSchema) -> None:
+    def saw_some(self, table: TableId, transactions: Sequence[Hashable], schema: TableSchema) -> None:
         """The stream delivered changes while nothing is read: a chunk that does not see them is read again."""
-        tables = self._delivered.setdefault(transaction, {})
-        if tables is not None:
-            self._keys -= len(tables.get(table) or ())
-            tables[table] = None
+        if self._keys:
+            self._keys -= sum(len(keys or ()) for t in transactions for keys in (self._delivered.get(t) or {}).values())
+        self._delivered.update(dict.fromkeys(transactions))
         if self._request is not None and self._request.table == table:
             self._schema_since = schema
 

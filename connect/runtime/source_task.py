@@ -7,6 +7,7 @@ hear of that position.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -20,6 +21,7 @@ from connect.api.position import Resume
 from connect.api.tables import View
 from connect.errors import ConnectError, Failed, Fenced, Retriable
 from connect.failpoints import failpoint
+from connect.kafka.outbox import Outbox
 from connect.kafka.positions import PositionStore, holds_records
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS, TransactionalProducer
 from connect.kafka.topics import STATE, Topic, Topics, TopicSpec, events_settings
@@ -40,7 +42,7 @@ from connect.runtime.table_writer import TableWriter
 from connect.runtime.truncate import key_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from connect.api.position import Position
@@ -58,6 +60,9 @@ _BEHIND_ROWS: Final = 2_000  # a batch with so many rows has more behind it: the
 _CHUNK_SECONDS: Final = 1.0  # but a snapshot sends a chunk this often, however far behind the stream is
 _SPLIT_ROWS: Final = 500_000  # rule S4: above these a source transaction is split over Kafka transactions
 _SPLIT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 3_000
+_COMMIT_ROWS: Final = 50_000  # so many changes, or so many seconds of them, are one Kafka transaction while more arrive
+_COMMIT_SECONDS: Final = 0.05
+_HELD_BYTES: Final = 32 * 2**20  # invariant 7: of records that wait while the last transaction commits
 _REPORT_SECONDS: Final = 0.5
 _OWNER: Final = "owner"  # the note with the name of the process that fenced last
 _OWNER_SECONDS: Final = 10.0
@@ -120,6 +125,8 @@ class _Rate:
 class SourceTask:
     """One run of a source, from fence to stop. Any error ends it; the retry table decides whether another follows."""
 
+    _position: Position  # after what was sent last
+
     def __init__(self, job: SourceJob) -> None:
         self._job = job
         self._report = TaskReport()
@@ -138,6 +145,10 @@ class SourceTask:
         self._stream: StreamWriter | None = None
         self._sweeping = False
         self._dirty = False
+        self._dirty_since = 0.0
+        self._outbox = Outbox()
+        self._committing: Position | None = None  # the position of a commit that is under way
+        self._durable: Position | None = None
         self._rows_open = 0
         self._opened_at = 0.0
         self._chunk_at = 0.0  # when the last chunk was sent
@@ -163,15 +174,70 @@ class SourceTask:
             raise self._cause(error) from None
 
     def _loop(self) -> None:
-        assert self._source is not None  # noqa: S101 - _start built it
         while not self._job.stopping():
-            batch = self._source.read(_BUSY_SECONDS if self._guest and self._guest.busy else _IDLE_SECONDS)
-            failpoint("source.after_read")
-            if batch is not None:
-                self._take(batch)
+            batch = self._next()
+            self._settle(wait=False)
+            if self._outbox and (self._committing is None or self._outbox.size > _HELD_BYTES):
+                self._outbox.flush(self._transaction())
+            if self._is_due(batch):
+                failpoint("source.before_commit")
+                self._start_commit()
             if self._boundary and self._snapshot_due(batch):
                 self._snapshot_turn()
             self._tell(force=False)
+        if self._boundary:
+            self._commit()
+
+    def _next(self) -> SourceBatch | None:
+        """Read a batch and send it."""
+        assert self._source is not None  # noqa: S101 - _start built it
+        with self._publishing_what_precedes():
+            batch = self._source.read(self._patience)
+            failpoint("source.after_read")
+            if batch is None:
+                return None
+            truncated = self._encode(batch)
+        if truncated:
+            self._send_truncated(batch, truncated)
+        self._pending.update(batch.notes)
+        self._position, self._boundary = batch.resume_after, batch.boundary
+        if not self._dirty:
+            self._dirty, self._dirty_since = True, time.monotonic()
+        self._rows_open += len(batch.events)
+        self._changes += len(batch.events)
+        return batch
+
+    @contextlib.contextmanager
+    def _publishing_what_precedes(self) -> Iterator[None]:
+        """What stops the connector stops it at its place: the whole transactions before it are committed first."""
+        pending = dict(self._pending)
+        self._outbox.begin()
+        try:
+            yield
+        except ConnectError:
+            self._outbox.drop()
+            self._pending = pending
+            if self._boundary:
+                self._commit()
+            raise
+
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait for a batch: what was taken is held back only for what has arrived already."""
+        if self._dirty and self._boundary:
+            return 0.0
+        committing = self._producer is not None and self._producer.committing
+        return _BUSY_SECONDS if committing or (self._guest and self._guest.busy) else _IDLE_SECONDS
+
+    def _is_due(self, batch: SourceBatch | None) -> bool:
+        """Whether to commit now: small transactions ride together, and a lone one is not held back."""
+        if not self._dirty:
+            return False
+        # Invariant 9: whole source transactions; one that is too big for Kafka's is split by ordinal (rule S4).
+        now = time.monotonic()
+        if not self._boundary:
+            return self._rows_open > _SPLIT_ROWS or now - self._opened_at > _SPLIT_SECONDS
+        return batch is None or self._rows_open >= _COMMIT_ROWS or now - self._dirty_since >= _COMMIT_SECONDS
 
     def _snapshot_due(self, batch: SourceBatch | None) -> bool:
         """After a kill, or a burst of changes, the stream comes back to the head of the log first."""
@@ -212,7 +278,7 @@ class SourceTask:
         pipeline = job.pipeline(tables)
         self._name_topics(tables, pipeline)
         self._ensure_topics(options)
-        self._position: Position = source.open(resume)
+        self._position = source.open(resume)
         failpoint("source.after_open")
         self._state_keys = StateKeys(job.kafka, self._topics, self._known, job.reader, self._rest)
         self._make_writers(source, options, pipeline)
@@ -421,13 +487,10 @@ class SourceTask:
     def _send_chunk(self, ready: Ready) -> None:
         writer, chunk = self._writers[ready.table], ready.chunk
         assert self._guest is not None  # noqa: S101 - it gave us the chunk
-        producer = self._transaction()
         now_us = time.time_ns() // 1000
-        sent = 0
         drop = frozenset().union(*ready.drop)  # one look a row, however many transactions were invisible
-        for row in chunk.rows:
-            event = ChangeEvent(Op.READ, row.shape, None, row, chunk.source, chunk.ts_us)
-            sent += writer.read_row(row, event, producer.send, now_us, drop) is not None
+        with self._publishing_what_precedes():
+            sent = writer.read_rows(chunk, self._outbox, now_us, drop)
         self._pending.update(self._guest.sent(ready, sent))
         progress = self._guest.tables[ready.table]
         since = progress.since if chunk.done and not ready.keys else None
@@ -436,7 +499,9 @@ class SourceTask:
         self._report.records += sent
         self._dirty = True
         failpoint("snapshot.before_commit")
-        self._commit()
+        self._start_commit()
+        if progress.done or ready.keys:
+            self._settle(wait=True)
         if since:
             self._sweep(writer, chunk, since)
             self._pending[snapshot_note(ready.table)] = progress.to_note()
@@ -474,54 +539,65 @@ class SourceTask:
 
     # --- stream ------------------------------------------------------------------------------------------------
 
-    def _take(self, batch: SourceBatch) -> None:
-        """Send a batch; commit at a boundary, or inside a transaction that is too big for one of Kafka's (rule S4)."""
+    def _encode(self, batch: SourceBatch) -> set[TableId]:
+        """Encode a batch; instead, the tables that it truncates."""
         stream = self._stream
         assert stream is not None  # noqa: S101 - _start built it
         truncated = stream.truncated(batch)
-        if truncated and self._rows_open:
-            self._commit()  # the topic is read back at this point: all that came before must be readable
-        if batch.events:
-            self._report.records += stream.send(batch, truncated, self._transaction())
-            self._rows_open += len(batch.events)
-            self._changes += len(batch.events)
-        self._pending.update(batch.notes)
-        self._position, self._boundary, self._dirty = batch.resume_after, batch.boundary, True
-        too_long = time.monotonic() - self._opened_at > _SPLIT_SECONDS
-        # Invariant 9: whole source transactions; one that is too big for Kafka's is split by ordinal (rule S4).
-        if batch.boundary or self._rows_open > _SPLIT_ROWS or too_long:
-            failpoint("source.before_commit")
-            self._commit()
+        if batch.events and not truncated:
+            self._report.records += stream.send(batch, truncated, self._outbox)
+        return truncated
+
+    def _send_truncated(self, batch: SourceBatch, truncated: set[TableId]) -> None:
+        """Send a batch whose deletes are read back: not held, since they may be many."""
+        assert self._stream is not None  # noqa: S101 - _start built it
+        self._commit()  # the topic is read back at this point: all that came before must be readable
+        self._report.records += self._stream.send(batch, truncated, self._transaction())
 
     # --- commit ------------------------------------------------------------------------------------------------
 
     def _transaction(self) -> TransactionalProducer:
         producer = self._producer
         assert producer is not None  # noqa: S101 - _start built it
+        self._settle(wait=True)
         if not producer.open:
             producer.begin()
             self._opened_at = time.monotonic()
         return producer
 
     def _commit(self) -> None:
-        """Rows, notes and position in one Kafka transaction; the source hears of it after the commit returned."""
-        if not self._dirty:
-            return
+        """Rows, notes and position in one Kafka transaction; on return all that was sent is durable, acknowledged."""
+        if self._dirty:
+            self._start_commit()
+        self._settle(wait=True)
+
+    def _start_commit(self) -> None:
+        """Send the position behind the rows, and begin to commit both; the next batch is encoded meanwhile."""
         producer, position = self._transaction(), self._position
+        self._outbox.flush(producer)
         self._store.send(producer, position.to_json(), self._pending)
         failpoint("source.after_position")
-        producer.commit()
-        failpoint("source.after_commit")
-        assert self._source is not None  # noqa: S101 - _start built it
-        self._source.acknowledge(position)  # Invariant 1: durable before acknowledged.
-        failpoint("source.after_acknowledge")
+        producer.start_commit()
+        self._committing = position
         for name, note in self._pending.items():
             if note is None:
                 self._notes.pop(name, None)
             else:
                 self._notes[name] = note
         self._pending = {}
-        self._rows_open, self._dirty, self._opened_at = 0, False, time.monotonic()
+        self._rows_open, self._dirty = 0, False
+
+    def _settle(self, *, wait: bool) -> None:
+        """The end of a commit that is under way: the source hears of it after the commit returned."""
+        producer, position = self._producer, self._committing
+        if producer is None or position is None or not (wait or producer.answered):
+            return
+        producer.finish()
+        failpoint("source.after_commit")
+        assert self._source is not None  # noqa: S101 - _start built it
+        self._source.acknowledge(position)  # Invariant 1: durable before acknowledged.
+        failpoint("source.after_acknowledge")
+        self._committing, self._durable = None, position
         self._report.transactions += 1
 
     # --- telling -----------------------------------------------------------------------------------------------
@@ -542,7 +618,7 @@ class SourceTask:
             report.state = State.STREAMING if report.complete else State.SNAPSHOTTING
             lag = self._source.lag()
             report.lag_bytes, report.lag_seconds, report.retained_bytes = lag.bytes, lag.seconds, lag.retained_bytes
-            report.position = self._position.to_json()
+            report.position = (self._durable or self._position).to_json()
             report.skipped = getattr(self._source, "skipped", 0)
         for table, rate in self._rates.items():
             row = self._reports[table]

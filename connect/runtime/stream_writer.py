@@ -16,7 +16,7 @@ if COMPILED:
     from connect.changes_c import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from connect.api.position import Position
     from connect.api.snapshots import Snapshots
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from connect.runtime.keyless import KeylessFilter
     from connect.runtime.report import TableReport
     from connect.runtime.state_keys import StateKeys
-    from connect.runtime.table_writer import Producer, TableWriter
+    from connect.runtime.table_writer import Producer, TableWriter, Touched
     from connect.schema.model import TableId, TableSchema
 
 
@@ -112,12 +112,12 @@ class StreamWriter:
                 self._send_event(changes[at], None, producer, now_us)
                 at = changes.after(at)
 
-    def _saw(self, table: TableId, touched: Iterable[tuple[Hashable, list[bytes] | None]], schema: TableSchema) -> None:
+    def _saw(self, table: TableId, touched: Touched, schema: TableSchema) -> None:
         guest = self.guest
-        for transaction, keys in touched:
-            if keys is None:
-                guest.saw_some(table, transaction, schema)
-                continue
+        if touched.keys is None:
+            guest.saw_some(table, touched.transactions, schema)
+            return
+        for transaction, keys in zip(touched.transactions, touched.keys, strict=True):
             guest.saw(table, transaction, keys, schema)
             if guest.lacking:
                 self._has_all(table, keys)

@@ -10,12 +10,15 @@ from connect.compiled import COMPILED
 from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, RowShape
 
 if COMPILED:
+    from connect.changes_c import ChunkRows
+    from connect.records_c import Records
     from connect.schema import avro_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
+    from connect.api.snapshots import Chunk
     from connect.changes_c import Changes
     from connect.schema.formats import Encoder, Format, SourceBlock
     from connect.schema.model import TableId
@@ -56,7 +59,7 @@ class Producer(Protocol):
         """Queue one record."""
         ...
 
-    def send_all(self, topic: str, records: list[dict[str, bytes]], partition: int = -1) -> None:
+    def send_all(self, topic: str, records: Records, partition: int = -1) -> None:
         """Queue records, in their order."""
         ...
 
@@ -101,6 +104,13 @@ class Binding:
         return target.encoder
 
 
+class Touched(NamedTuple):
+    """Transactions in log order, and of each the record keys that it touched, old ones first; None: not asked for."""
+
+    transactions: list[Hashable]
+    keys: list[list[bytes]] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Bulk:
     """Writes changes that still are the log's own bytes by compiled encoders, many at a time."""
@@ -109,9 +119,7 @@ class Bulk:
     events: tuple[str, avro_c.Encoder] | None
     partition: int
 
-    def write(
-        self, changes: Changes, at: int, producer: Producer, now_us: int, *, keys: bool
-    ) -> tuple[int, list[tuple[Hashable, list[bytes] | None]]]:
+    def write(self, changes: Changes, at: int, producer: Producer, now_us: int, *, keys: bool) -> tuple[int, Touched]:
         """Send changes of one group, from the one at index ``at`` on.
 
         Args:
@@ -122,28 +130,47 @@ class Bulk:
             keys: Whether the record keys are wanted.
 
         Returns:
-            The index of the first change that was not sent, which ``TableWriter.write`` has to, or -1; and for each
-            transaction the record keys that it touched, old ones first.
+            The index of the first change that was not sent, which ``TableWriter.write`` has to, or -1; and what the
+            others touched.
         """
+        until, touched, _ = self._send(changes, at, producer, now_us, keys=keys, drop=frozenset())
+        return until, touched
+
+    def write_rows(
+        self, changes: Changes, at: int, producer: Producer, now_us: int, drop: AbstractSet[bytes]
+    ) -> tuple[int, int]:
+        """Send rows that were read, from the one at index ``at`` on, but those whose record key is in ``drop``.
+
+        Returns:
+            The index of the first row that was not looked at, which ``read_row`` has to, or -1; and how many
+            were sent.
+        """
+        until, _, sent = self._send(changes, at, producer, now_us, keys=False, drop=drop)
+        return until, sent
+
+    def _send(
+        self, changes: Changes, at: int, producer: Producer, now_us: int, *, keys: bool, drop: AbstractSet[bytes]
+    ) -> tuple[int, Touched, int]:
         until = -1
         for _ in range(2):  # one view may find something odd that the other did not
-            written: list[tuple[str, list[dict[str, bytes]]]] = []
-            touched: list[tuple[Hashable, list[bytes] | None]] = []
+            written: list[tuple[str, Records]] = []
             stops = set()
             for view in (self.state, self.events):
                 if view is None:
                     continue
-                records: list[dict[str, bytes]] = []
-                touched = []
-                stop = view[1].encode(changes, at, until, now_us, records, touched, state=view is self.state, keys=keys)
+                touched = Touched([], [] if keys else None)
+                records = Records()
+                until = view[1].encode(
+                    changes, at, until, now_us, records, *touched, state=view is self.state, drop=drop
+                )
                 written.append((view[0], records))
-                stops.add(stop)
-                until = stop
+                stops.add(until)
             if len(stops) == 1:
                 break
+        sent = len(records)
         for topic, records in written:
             producer.send_all(topic, records, self.partition)
-        return until, touched
+        return until, touched, sent
 
 
 class TableWriter:
@@ -285,6 +312,22 @@ class TableWriter:
             self._append(binding, change, send, now_us)
             return b""
         return self._write_keyed(binding, change, send, now_us)
+
+    def read_rows(self, chunk: Chunk, producer: Producer, now_us: int, drop: AbstractSet[bytes]) -> int:
+        """Send the rows of a chunk unless their keys are in ``drop``; how many were sent."""
+        sent, rows = 0, chunk.rows
+        bulk = self.bulk(chunk.shape) if COMPILED and isinstance(rows, ChunkRows) else None
+        at = 0
+        while 0 <= at < len(rows):
+            if bulk is not None:
+                at, count = bulk.write_rows(cast("ChunkRows", rows).changes, at, producer, now_us, drop)
+                sent += count
+            if at >= 0:
+                row = rows[at]
+                event = ChangeEvent(Op.READ, row.shape, None, row, chunk.source, chunk.ts_us)
+                sent += self.read_row(row, event, producer.send, now_us, drop) is not None
+                at += 1
+        return sent
 
     def truncate(self, event: ChangeEvent, live: Iterable[tuple[bytes, Row]], send: Send, now_us: int) -> int:
         """Send what a TRUNCATE is: a delete of every live key to the state topic, then ``op=t`` to the event view.

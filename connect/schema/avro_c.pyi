@@ -1,7 +1,10 @@
-from typing import Any, TypeAlias
+from collections.abc import Hashable
+from collections.abc import Set as AbstractSet
+from typing import TypeAlias
 
 from connect.changes_c import Changes
 from connect.record import ChangeEvent, Row, RowShape
+from connect.records_c import Records
 from connect.schema.avro import EnvelopeEncoder, FlatEncoder
 from connect.schema.formats import SourceBlock
 
@@ -22,11 +25,12 @@ class Encoder:
         at: int,
         until: int,
         now_us: int,
-        records: list[dict[str, bytes]],
-        touched: list[tuple[Any, list[bytes] | None]],
+        records: Records,
+        transactions: list[Hashable],
+        keys: list[list[bytes]] | None,
         *,
         state: bool,
-        keys: bool,
+        drop: AbstractSet[bytes] | None = None,
     ) -> int: ...
 
 def compiled_encoder(twin: Twin, shape: RowShape, source: SourceBlock, *, envelope: bool) -> Encoder | Twin: ...

@@ -16,6 +16,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
 from connect.changes_c cimport NO_OLD, Change, Changes, Group, Transaction
+from connect.records_c cimport Records
 from connect.record_c cimport (
     ABSENT_CELL,
     BOOLEAN_VALUE,
@@ -146,10 +147,6 @@ cdef bint put_number(Buffer* out, int64_t number) noexcept:
         return False
     out.size = put_long(out.data + out.size, number) - out.data
     return True
-
-
-cdef bint put_optional_number(Buffer* out, int64_t number) noexcept:
-    return append(out, b"\x02", 1) and put_number(out, number)
 
 
 cdef bint put_sequence(Buffer* out, bytes head, int64_t at) except -1:
@@ -367,6 +364,32 @@ def _how(type_, int gives):
     return AS_TWIN
 
 
+cdef struct _Moment:
+    int64_t us  # beyond MOST_US: none yet
+    unsigned char[34] data  # an optional number of milliseconds, then of microseconds, then of nanoseconds
+    Py_ssize_t first  # the size of the first of them
+    Py_ssize_t size
+
+
+cdef bint see(_Moment* moment, int64_t us) noexcept:
+    """Keep the bytes of a moment; False for one that nanoseconds cannot tell."""
+    cdef unsigned char* at = moment.data
+    if us == moment.us:
+        return True
+    if us > MOST_US or us < -MOST_US:
+        return False
+    at[0] = 2
+    at = put_long(at + 1, floor_thousandth(us))
+    moment.first = at - moment.data
+    at[0] = 2
+    at = put_long(at + 1, us)
+    at[0] = 2
+    at = put_long(at + 1, us * 1000)
+    moment.size = at - moment.data
+    moment.us = us
+    return True
+
+
 cdef class _Source:
     """The ``source`` block of one connector."""
 
@@ -467,11 +490,8 @@ cdef class Encoder:
     cdef Buffer _key
     cdef bytes _key_prefix
     cdef bytes _value_prefix
-    cdef int64_t _now_us
-    cdef bytes _now
-    cdef int64_t _ts_us
-    cdef bytes _ts_ms_bytes
-    cdef bytes _ts_bytes
+    cdef _Moment _now
+    cdef _Moment _ts
     cdef readonly Py_ssize_t deferred  # rows that the twin wrote
 
     def __cinit__(self, twin, shape, split, picks, Py_ssize_t width, source, envelope):
@@ -496,7 +516,7 @@ cdef class Encoder:
         self._key_count = len(schema.key)
         for i, name in enumerate(schema.key):
             self._key_at[i] = schema.index[name]
-        self._now_us = self._ts_us = -1
+        self._now.us = self._ts.us = MOST_US + 1
 
     def __dealloc__(self):
         free(self._before)
@@ -548,13 +568,14 @@ cdef class Encoder:
         Py_ssize_t at,
         Py_ssize_t until,
         int64_t now_us,
-        list records,
-        list touched,
+        Records records,
+        list transactions,
+        list keys,
         *,
         bint state,
-        bint keys,
+        object drop=None,
     ):
-        """Records of changes of one group, as ``produce_batch`` takes them, from the change at index ``at`` on.
+        """Records of changes of one group, from the change at index ``at`` on.
 
         What they are is what ``TableWriter`` makes of each: a changed key is a delete and a create, a delete in a state
         topic has its tombstone.
@@ -565,9 +586,10 @@ cdef class Encoder:
             until: Stop before this one; -1 for the end of the group.
             now_us: See ``formats.Encoder.value``.
             records: Takes the records.
-            touched: Takes for each transaction its id and the record keys that it touched, or None for the keys.
+            transactions: Takes the ids of the transactions.
+            keys: Takes for each of them a list of the record keys that it touched; None where nobody wants them.
             state: The records go to a state topic.
-            keys: Whether the keys are wanted.
+            drop: Record keys of rows that are read and not sent.
 
         Returns:
             The first change that was not encoded: ``until``, or one that lacks a value or is odd, for the caller to write
@@ -577,24 +599,28 @@ cdef class Encoder:
         cdef Group group
         cdef int32_t last = -1
         cdef list its_keys = None
-        cdef Py_ssize_t sent
+        cdef Py_ssize_t sent = records.count
         while at != until and at >= 0:
             change = &changes.changes[at]
+            if change.transaction != last and keys is not None:
+                its_keys = []
             group = <Group> changes.groups[change.group]
-            if change.transaction != last:
-                its_keys = [] if keys else None
-            sent = len(records)
             if not self._encode_change(changes, group, change, now_us, records, state, its_keys):
-                del records[sent:]
+                records.cut(sent)
                 return at
+            if drop and records[sent][0] in drop:
+                records.cut(sent)
             if change.transaction != last:
                 last = change.transaction
-                touched.append(((<Transaction> changes.transactions[last]).id, its_keys))
+                transactions.append((<Transaction> changes.transactions[last]).id)
+                if keys is not None:
+                    keys.append(its_keys)
+            sent = records.count
             at = change.next
         return at
 
     cdef bint _encode_change(
-        self, Changes changes, Group group, Change* change, int64_t now_us, list records, bint state, list keys
+        self, Changes changes, Group group, Change* change, int64_t now_us, Records records, bint state, list keys
     ) except -1:
         """One change; False where it has to be written by its event."""
         cdef Cell* old = NULL
@@ -630,22 +656,22 @@ cdef class Encoder:
         Cell* old,
         Cell* new,
         int64_t now_us,
-        list records,
+        Records records,
         bint state,
         list keys,
     ) except -1:
-        cdef object key = None
+        cdef Py_ssize_t key_size = -1
         if self._key_prefix is not None:
             if not self._put_key(new if new != NULL else old):
                 return False
-            key = self._written(&self._key)
+            key_size = self._key.size
             if keys is not None:
-                keys.append(key)
+                keys.append(self._written(&self._key))
         if not self._put_change(group, transaction, change, op, old, new, now_us):
             return False
-        records.append({"key": key, "value": self._written(&self._out)})
+        records.add(self._key.data, key_size, self._out.data, self._out.size)
         if state and op == c"d":
-            records.append({"key": key})
+            records.add(self._key.data, key_size, NULL, -1)
         return True
 
     cdef bint _lacks(self, Cell* cells) noexcept:
@@ -762,7 +788,7 @@ cdef class Encoder:
             return False
         if not self._put_head(event.ts_us, event.op == "r"):
             return False
-        if not put_optional_text(&self._out, event.sequence) or not self._put_constant(self._ts_bytes):
+        if not put_optional_text(&self._out, event.sequence) or not self._put_rest_of_time():
             return False
         for i in range(self._source.count):
             if not self._source.put(&self._out, i, values[i]):
@@ -776,7 +802,7 @@ cdef class Encoder:
             return False
         if not self._put_head(transaction.ts_us, change.op == c"r"):
             return False
-        if not put_sequence(&self._out, transaction.sequence, change.at) or not self._put_constant(self._ts_bytes):
+        if not put_sequence(&self._out, transaction.sequence, change.at) or not self._put_rest_of_time():
             return False
         for i in range(of_table):
             if not self._source.put(&self._out, i, group.source[i]):
@@ -792,41 +818,18 @@ cdef class Encoder:
 
     cdef bint _put_head(self, int64_t ts_us, bint snapshot) except -1:
         """The ``source`` block up to its sequence."""
-        if not self._see_time(ts_us) or not self._put_constant(self._source.head):
+        if not see(&self._ts, ts_us) or not self._put_constant(self._source.head):
             return False
-        if not self._put_constant(self._ts_ms_bytes):
+        if not append(&self._out, self._ts.data + 1, self._ts.first - 1):  # required: without its branch
             return False
         return self._put_constant(self._source.snapshot if snapshot else self._source.streamed)
 
-    cdef bint _see_time(self, int64_t ts_us) except -1:
-        """Keep the bytes of a commit's time; False for one that nanoseconds cannot tell."""
-        cdef Buffer buffer
-        if ts_us == self._ts_us and self._ts_bytes is not None:
-            return True
-        if ts_us > MOST_US or ts_us < -MOST_US:
-            return False
-        buffer.data, buffer.size, buffer.room = NULL, 0, 0
-        try:
-            put_number(&buffer, floor_thousandth(ts_us))
-            self._ts_ms_bytes = self._written(&buffer)
-            buffer.size = 0
-            put_optional_number(&buffer, ts_us)
-            put_optional_number(&buffer, ts_us * 1000)
-            self._ts_bytes = self._written(&buffer)
-        finally:
-            free(buffer.data)
-        self._ts_us = ts_us
-        return True
-
     cdef bint _put_now(self, int64_t now_us) noexcept:
-        cdef Buffer* out = &self._out
-        if now_us > MOST_US or now_us < -MOST_US:
-            return False
-        return (
-            put_optional_number(out, floor_thousandth(now_us))
-            and put_optional_number(out, now_us)
-            and put_optional_number(out, now_us * 1000)
-        )
+        return see(&self._now, now_us) and append(&self._out, self._now.data, self._now.size)
+
+    cdef inline bint _put_rest_of_time(self) noexcept:
+        """``ts_us`` and ``ts_ns`` of the commit."""
+        return append(&self._out, self._ts.data + self._ts.first, self._ts.size - self._ts.first)
 
     cdef bint _put_position(self, event) except -1:
         """``__pos`` up to the op."""

@@ -26,6 +26,7 @@ from connectors.postgres.pgoutput import (
     Truncate,
     TypeMessage,
     Update,
+    garbage,
     parse,
 )
 from connectors.postgres.position import format_lsn
@@ -44,8 +45,9 @@ if TYPE_CHECKING:
 
 _LSN: Final = struct.Struct(">Q").unpack_from
 _XID: Final = struct.Struct(">I").unpack_from
-_KEEPALIVE: Final = ord("k")
+_KEEPALIVE_SIZE: Final = 18
 _HEADER: Final = 25  # 'w', start, end and time of the XLogData message
+_XID_END: Final = 5  # the letter and the xid of a message in a stream block
 _OF_A_TRANSACTION: Final = b"IUDTM"  # in a stream block they carry the (sub-)transaction's xid
 _OF_THE_BLOCK: Final = b"RYO"  # shapes and origins outlive the sub-transaction that they came with
 
@@ -205,13 +207,17 @@ class Assembler:
         Raises:
             Failed: What is not understood (rule S13), ``replay_mismatch``, the codes of ``Relations``.
         """
-        if payload[0] == _KEEPALIVE:
+        if payload[:1] == b"k" and len(payload) == _KEEPALIVE_SIZE:
             self._keepalive(_LSN(payload, 1)[0])
             return
+        if payload[:1] != b"w" or len(payload) <= _HEADER:
+            raise garbage(f"a payload {payload[:1]!r} of {len(payload)} bytes")
         if self._lane is not None:
             self._lane.forget()
         lsn, data = _LSN(payload, 1)[0], payload[_HEADER:]
         if self._block is not None and data[0] in _OF_A_TRANSACTION:
+            if len(data) < _XID_END:
+                raise garbage(f"a message {data[:1]!r} of {len(data)} bytes in a stream block")
             self._spool.append(self._block, _XID(data, 1)[0], lsn, data)
         elif self._block is not None and data[0] in _OF_THE_BLOCK:
             self._spool.append(self._block, self._block, lsn, data)

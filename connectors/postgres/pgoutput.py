@@ -184,7 +184,7 @@ _NULL, _UNCHANGED = b"nu"
 _EMPTY, _SIZED = b"nu", b"tb"  # kinds of columns: NULL and unchanged TOAST; text and binary, which carry a length
 _NEW, _KEY, _OLD = b"NKO"
 
-HINT: Final = "The position does not move. Is something between the connector and the server that changes bytes?"
+_HINT: Final = "The position does not move. Is something between the connector and the server that changes bytes?"
 
 
 def parse(data: bytes, *, streaming: bool) -> Message:
@@ -201,11 +201,11 @@ def parse(data: bytes, *, streaming: bool) -> Message:
     kind = data[:1]
     parser = _PARSERS.get(kind)
     if parser is None:
-        raise _unknown(kind) if kind else _garbage("an empty message")
+        raise _unknown(kind) if kind else garbage("an empty message")
     try:
         return parser(data, streaming)
     except (struct.error, IndexError, ValueError) as error:
-        raise _garbage(f"a message {kind!r} of {len(data)} bytes that ends early or holds no valid text") from error
+        raise garbage(f"a message {kind!r} of {len(data)} bytes that ends early or holds no valid text") from error
 
 
 def split_tuple(data: bytes) -> list[bytes | Unavailable | None]:
@@ -232,11 +232,11 @@ def split_tuple(data: bytes) -> list[bytes | Unavailable | None]:
                 at += 1
                 append(UNAVAILABLE)
             else:
-                raise _garbage(f"a column of unknown kind {kind}")
+                raise garbage(f"a column of unknown kind {kind}")
     except struct.error as error:
-        raise _garbage(f"a row of {len(data)} bytes that ends early") from error
+        raise garbage(f"a row of {len(data)} bytes that ends early") from error
     if at != len(data):
-        raise _garbage(f"a row of {len(data)} bytes whose columns end at {at}")
+        raise garbage(f"a row of {len(data)} bytes whose columns end at {at}")
     return cells
 
 
@@ -265,8 +265,9 @@ def _copy_character(escape: re.Match[bytes]) -> bytes:
     return _COPY_CHARACTERS.get(character, character)
 
 
-def _garbage(what: str) -> Failed:
-    return Failed("protocol", f"the replication stream carries {what}", hint=HINT)
+def garbage(what: str) -> Failed:
+    """``protocol``: bytes that are no message."""
+    return Failed("protocol", f"the replication stream carries {what}", hint=_HINT)
 
 
 def _unknown(kind: bytes) -> Failed:
@@ -293,7 +294,7 @@ def _schema(data: bytes, at: int) -> tuple[str, int]:
 
 def _ends(data: bytes, at: int) -> None:
     if at != len(data):
-        raise _garbage(f"a message {data[:1]!r} of {len(data)} bytes whose fields end at {at}")
+        raise garbage(f"a message {data[:1]!r} of {len(data)} bytes whose fields end at {at}")
 
 
 def _xid(data: bytes, *, streaming: bool) -> tuple[int | None, int]:
@@ -325,7 +326,7 @@ def _relation(data: bytes, streaming: bool) -> Relation:  # noqa: FBT001 - every
     name, at = _text(data, at)
     identity = chr(data[at])
     if identity not in "dnfi":
-        raise _garbage(f"a table with replica identity {identity!r}")
+        raise garbage(f"a table with replica identity {identity!r}")
     (count,) = _U16(data, at + 1)
     at += 3
     columns = []
@@ -355,7 +356,7 @@ def _insert(data: bytes, streaming: bool) -> Insert:  # noqa: FBT001 - every par
             return Insert(xid, oid, data[10:])
     elif data[5] == _NEW:
         return Insert(None, _U32(data, 1)[0], data[6:])
-    raise _garbage("an insert without a new row")
+    raise garbage("an insert without a new row")
 
 
 def _tuple_end(data: bytes, at: int) -> int:
@@ -369,7 +370,7 @@ def _tuple_end(data: bytes, at: int) -> int:
         elif kind in _EMPTY:
             at += 1
         else:
-            raise _garbage(f"a column of unknown kind {kind}")
+            raise garbage(f"a column of unknown kind {kind}")
     return at
 
 
@@ -385,7 +386,7 @@ def _update(data: bytes, streaming: bool) -> Update:  # noqa: FBT001 - every par
         at = _tuple_end(data, start)
         old = data[start:at]
     if data[at] != _NEW:
-        raise _garbage("an update without a new row")
+        raise garbage("an update without a new row")
     return Update(xid, oid, old_kind, old, data[at + 1 :])
 
 
@@ -400,7 +401,7 @@ def _old_kind(kind: int) -> OldKind:
         return "K"
     if kind == _OLD:
         return "O"
-    raise _garbage(f"an old row of unknown kind {kind}")
+    raise garbage(f"an old row of unknown kind {kind}")
 
 
 def _truncate(data: bytes, streaming: bool) -> Truncate:  # noqa: FBT001 - every parser has one signature

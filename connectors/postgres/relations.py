@@ -161,6 +161,9 @@ class Relations:
                 hint="The position does not move; restart the source, and report this if it lasts.",
             ) from None
 
+    def __contains__(self, oid: int) -> bool:
+        return oid in self._now
+
     def learn(self, message: Relation) -> None:
         """A table's shape from here on.
 

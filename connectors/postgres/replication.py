@@ -13,22 +13,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import psycopg
 from psycopg.pq import ExecStatus
 
-from connect.compiled import COMPILED
 from connect.errors import ConnectError, Failed, Retriable
 from connectors.postgres.ackgate import AckGate
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import UNREACHABLE, translate
-from connectors.postgres.libpq import CALLS
+from connectors.postgres.libpq import NATIVE, address
 from connectors.postgres.position import format_lsn, parse_lsn
 from connectors.postgres.slot import create_slot
 
-if COMPILED:
+if NATIVE:
     from connectors.postgres import stream_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from psycopg.pq.abc import PGconn
 
     from connectors.postgres.config import PostgresConfig
 
@@ -258,22 +255,18 @@ class Replication:
 
     def _drain(self) -> None:
         """Read what the socket holds into bursts, while the queue has room."""
-        pgconn = self._connection.pgconn
-        pgconn.consume_input()
-        length = self._drain_payloads(pgconn) if CALLS is None else self._drain_compiled(pgconn, CALLS)
+        length = self._drain_bursts() if NATIVE else self._drain_payloads()
         if self._publication_missing:
             raise _publication_missing(self._connector)
         if length < 0:
             self._ended()
 
-    def _drain_compiled(self, pgconn: PGconn, calls: tuple[int, int]) -> int:
+    def _drain_bursts(self) -> int:
         """The compiled twin of ``_drain_payloads``: no object for each payload, and the task's loop runs meanwhile."""
-        connection = getattr(pgconn, "pgconn_ptr", None)  # no part of psycopg's protocol, but of each PGconn
-        if connection is None:
-            raise Retriable(f"{self._connector}: the replication connection is closed", code=UNREACHABLE)
+        connection = address(self._connection.pgconn, self._connector)
         while True:
             burst = stream_c.Burst()
-            length, unknown = burst.receive(connection, *calls, _BURST_BYTES)
+            length, unknown = burst.receive(connection, _BURST_BYTES)
             if unknown:
                 raise Failed("unknown_event", f"{self._connector}: a replication message {bytes((unknown,))!r}")
             if len(burst):
@@ -281,10 +274,12 @@ class Replication:
                 if burst.asked:
                     self._feedback(self._gate.flush_lsn(), ask=False)
                 self._bursts.put(burst, burst.size)
-            if length <= 0:
+            if length <= 0 or not self._bursts.has_room():
                 return length
 
-    def _drain_payloads(self, pgconn: PGconn) -> int:
+    def _drain_payloads(self) -> int:
+        pgconn = self._connection.pgconn
+        pgconn.consume_input()
         burst: list[bytes] = []
         size = 0
         while True:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+from psycopg.pq import ExecStatus
 
 from connect.api.snapshots import Chunk
 from connect.errors import Failed, Retriable
@@ -16,6 +18,7 @@ from connectors.postgres.chunk_sql import Reading, chunk_order, chunk_query, key
 from connectors.postgres.connection import connect, role_name
 from connectors.postgres.errors import translate
 from connectors.postgres.keyless import KeylessRows, copy_lines
+from connectors.postgres.libpq import NATIVE, address
 from connectors.postgres.position import PostgresPosition, parse_lsn
 from connectors.postgres.publication import published_tables
 from connectors.postgres.relations import ShapeColumn, build_shape, catalog_key, quoted
@@ -23,6 +26,10 @@ from connectors.postgres.rows import COPY_ROW
 from connectors.postgres.server import pause, whose, writers
 from connectors.postgres.server import row as one_row
 from connectors.postgres.visibility import DatabaseSnapshot
+
+if NATIVE:
+    from connect.changes_c import ChunkRows
+    from connectors.postgres import stream_c
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
@@ -294,8 +301,10 @@ class PostgresSnapshots:
 
     # Rows.
 
-    def _copy(self, query: sql.Composed, max_bytes: int | None) -> tuple[list[bytes], bool]:
+    def _copy(self, query: sql.Composed, max_bytes: int | None) -> tuple[Sequence[bytes], bool]:
         """The lines of a COPY, cut after the one that passes ``max_bytes``."""
+        if NATIVE:
+            return self._copy_compiled(query, sys.maxsize if max_bytes is None else max_bytes)
         lines: list[bytes] = []
         size = 0
         with contextlib.suppress(_Enough), self._connection().cursor() as cursor, cursor.copy(query) as copy:
@@ -308,17 +317,37 @@ class PostgresSnapshots:
             return lines, False
         return lines, True
 
-    def _chunk(self, reading: Reading, lines: list[bytes], *, done: bool) -> Chunk:
-        rows = [Row(reading.shape, line) for line in lines]
+    def _copy_compiled(self, query: sql.Composed, max_bytes: int) -> tuple[Sequence[bytes], bool]:
+        """The same without an object for each line."""
+        connection = self._connection()
+        pgconn, at = connection.pgconn, address(connection.pgconn, self._connector)
+        result = pgconn.exec_(query.as_bytes(connection))
+        if result.status != ExecStatus.COPY_OUT:
+            raise psycopg.errors.error_from_result(result)
+        lines = stream_c.Burst()
+        cut = lines.copy_out(at, max_bytes) > 0
+        if cut:
+            connection.cancel_safe()
+            while stream_c.Burst().copy_out(at, max_bytes) > 0:
+                pass
+        while (end := pgconn.get_result()) is not None:
+            if end.status == ExecStatus.FATAL_ERROR and not cut:
+                raise psycopg.errors.error_from_result(end)
+        return lines, cut
+
+    def _chunk(self, reading: Reading, lines: Sequence[bytes], *, done: bool) -> Chunk:
+        rows: Sequence[Row]
+        if NATIVE and isinstance(lines, stream_c.Burst):
+            rows = ChunkRows(stream_c.read_rows(lines, reading.shape, _source_of(reading), reading.ts_us))
+        else:
+            rows = [Row(reading.shape, line) for line in lines]
         last = None
         if rows and reading.order:
-            index = reading.shape.schema.index
-            cells = [rows[-1].cells[index[name]] for name in reading.order]
-            last = tuple(cell.decode() for cell in cells)
+            index, cells = reading.shape.schema.index, rows[len(rows) - 1].cells
+            last = tuple(cells[index[name]].decode() for name in reading.order)
         return self._chunk_of(reading, rows, last, done=done)
 
     def _chunk_of(self, reading: Reading, rows: Sequence[Row], last: Key | None, *, done: bool) -> Chunk:
-        schema, name = reading.table.table
         snapshot = reading.snapshot
         running = ",".join(map(str, sorted(snapshot.running)))
         return Chunk(
@@ -327,10 +356,16 @@ class PostgresSnapshots:
             last_key=last,
             done=done,
             sees=snapshot.sees,
-            source=(schema, name, None, reading.lsn, None, None, None),
+            source=_source_of(reading),
             ts_us=reading.ts_us,
             snapshot_note={"snapshot": f"{snapshot.xmin}:{snapshot.xmax}:{running}"},
         )
+
+
+def _source_of(reading: Reading) -> tuple[Any, ...]:
+    """What the rows of a chunk say in the envelope's ``source`` block."""
+    schema, name = reading.table.table
+    return schema, name, None, reading.lsn, None, None, None
 
 
 def _missing(connector: str, table: TableId) -> Failed:

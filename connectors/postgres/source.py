@@ -282,7 +282,12 @@ class PostgresSource:
             payload = self._burst[self._at]
             if assembler.whole and payload[_KIND] in _MAY_STOP:
                 return True
-            assembler.feed(payload)
+            try:
+                assembler.feed(payload)
+            except Failed:
+                if not assembler.whole:
+                    raise
+                return True  # it is met again once what precedes it is handed out
             self._at += 1
         return False
 

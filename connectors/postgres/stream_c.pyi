@@ -1,9 +1,14 @@
 from collections.abc import Iterable, Sequence
-from typing import overload
+from typing import Any, overload
 
 from connect.changes_c import Changes
+from connect.record import RowShape
 from connectors.postgres.assembler import OpenTransaction as Twin
 from connectors.postgres.relations import Relations
+
+NAMES: Sequence[str]
+
+def bind(addresses: Sequence[int | None]) -> None: ...
 
 class Burst(Sequence[bytes]):
     size: int
@@ -16,7 +21,10 @@ class Burst(Sequence[bytes]):
     @overload
     def __getitem__(self, i: slice) -> Sequence[bytes]: ...
     def kind(self, i: int) -> int: ...
-    def receive(self, connection: int, get_copy_data: int, free_memory: int, most: int) -> tuple[int, int]: ...
+    def receive(self, connection: int, most: int) -> tuple[int, int]: ...
+    def copy_out(self, connection: int, most: int) -> int: ...
+
+def read_rows(lines: Burst, shape: RowShape, source: tuple[Any, ...], ts_us: int) -> Changes: ...
 
 class OpenTransaction(Twin): ...
 

@@ -21,8 +21,24 @@ cdef enum:
 
 cdef int64_t POSTGRES_EPOCH_US = 946_684_800_000_000
 
-ctypedef int (*GetCopyData)(void* connection, char** buffer, int asynchronous) noexcept nogil
-ctypedef void (*FreeMemory)(void* memory) noexcept nogil
+cdef struct Library:
+    int (*get_copy_data)(void* connection, char** buffer, int asynchronous) noexcept nogil
+    void (*free_memory)(void* memory) noexcept nogil
+    int (*consume_input)(void* connection) noexcept nogil
+
+cdef Library library
+
+# The members of ``Library`` in their order, as libpq calls them.
+NAMES = ("PQgetCopyData", "PQfreemem", "PQconsumeInput")
+
+
+def bind(addresses):
+    """``addresses`` of the functions in the order of ``NAMES``."""
+    cdef uintptr_t* members = <uintptr_t*> &library
+    if len(addresses) != len(NAMES) or sizeof(Library) != len(NAMES) * sizeof(uintptr_t):
+        raise ValueError("the addresses are not those of the functions")
+    for i, address in enumerate(addresses):
+        members[i] = address
 
 
 cdef inline uint32_t u32(Octets at) noexcept nogil:
@@ -76,30 +92,58 @@ cdef class Burst:
             raise IndexError(i)
         return self._start(i)[HEADER] if self._ends[i] - self._offset(i) > HEADER and self._start(i)[0] == c"w" else 0
 
-    def receive(self, uintptr_t connection, uintptr_t get_copy_data, uintptr_t free_memory, Py_ssize_t most):
-        """Take what libpq has, at most about ``most`` bytes; without the GIL.
+    def receive(self, uintptr_t connection, Py_ssize_t most):
+        """Take what the server has sent, at most about ``most`` bytes, without waiting and without the GIL.
 
         Returns:
-            The last answer of ``PQgetCopyData``: a length where ``most`` was reached, 0 where there is no more now, -1
-            at the end of the stream, -2 for an error; and the letter of a payload of unknown kind, else 0.
+            The last answer of ``PQgetCopyData``: a length where ``most`` was reached or an answer is asked for, 0 where
+            there is no more now, -1 at the end of the stream, -2 for an error; and the letter of a payload of unknown
+            kind, else 0.
         """
         cdef char* buffer = NULL
         cdef int length = 0
         cdef uint8_t unknown = 0
-        cdef bint kept = True
+        cdef bint kept = True, dry = False
         with nogil:
-            while self._data.size < most:
-                length = (<GetCopyData> get_copy_data)(<void*> connection, &buffer, 1)
+            while self._data.size < most and not self.asked:
+                length = library.get_copy_data(<void*> connection, &buffer, 1)
+                if length == 0 and not dry:
+                    dry = True
+                    if not library.consume_input(<void*> connection):
+                        length = -2
+                        break
+                    continue
                 if length <= 0:
                     break
+                dry = False
                 kept = self._add(<Octets> buffer, length)
                 unknown = self._look(<Octets> buffer, length)
-                (<FreeMemory> free_memory)(buffer)
+                library.free_memory(buffer)
                 if unknown or not kept:
                     break
         if not kept:
             raise MemoryError
         return length, unknown
+
+    def copy_out(self, uintptr_t connection, Py_ssize_t most):
+        """Take the lines of a COPY until its end, or the one that passes ``most`` bytes; waits for them without the GIL.
+
+        Returns:
+            The last answer of ``PQgetCopyData``, as for ``receive``.
+        """
+        cdef char* buffer = NULL
+        cdef int length = 0
+        cdef bint kept = True
+        with nogil:
+            while kept and self._data.size <= most:
+                length = library.get_copy_data(<void*> connection, &buffer, 0)
+                if length <= 0:
+                    break
+                kept = self._add(<Octets> buffer, length)
+                library.free_memory(buffer)
+        if not kept:
+            raise MemoryError
+        return length
 
     cdef uint8_t _look(self, Octets data, Py_ssize_t size) noexcept nogil:
         """Note what the payload says of the server's WAL; its letter if it is of unknown kind."""
@@ -230,7 +274,9 @@ cdef class Lane:
     cdef bint _begin(self, Octets data, Py_ssize_t size) except -1:
         if size != 21 or self.open is not None or u64(data + 1) < self._start_lsn:
             return False
-        self.open = OpenTransaction(u32(data + 17), <int64_t> u64(data + 9) + POSTGRES_EPOCH_US, False)
+        cdef OpenTransaction opened = OpenTransaction.__new__(OpenTransaction)
+        opened.id, opened.ts_us = u32(data + 17), <int64_t> u64(data + 9) + POSTGRES_EPOCH_US
+        self.open = opened
         return True
 
     cdef bint _commit(self, Octets data, Py_ssize_t size) except -1:
@@ -256,6 +302,8 @@ cdef class Lane:
             return False
         kind = data[5]
         table = self._table_of(u32(data + 1))
+        if table is None:
+            return False
         if kind == c"K" or kind == c"O":
             if data[0] == c"I":
                 return False
@@ -295,8 +343,19 @@ cdef class Lane:
 
     cdef int _describe(self) except -1:
         """What the rows of the open transaction have in common; its origin is known by now."""
+        cdef unsigned char[32] text
+        cdef uint64_t rest = self.lsn
+        cdef Py_ssize_t first = 29
+        text[29], text[30], text[31] = c'"', c",", c'"'
+        while True:
+            first -= 1
+            text[first] = <unsigned char> (c"0" + rest % 10)
+            rest //= 10
+            if rest == 0:
+                break
+        text[first - 2], text[first - 1] = c"[", c'"'
         self.open.source = (self.open.id, AT, None, self.open.origin, self.open.origin_lsn)
-        self.open.sequence = b'["%d","' % self.lsn
+        self.open.sequence = PyBytes_FromStringAndSize(<const char*> text + first - 2, 34 - first)
         return 0
 
     cdef _Table _table_of(self, uint32_t oid):
@@ -305,6 +364,8 @@ cdef class Lane:
             return self._table
         table = self._tables.get(oid)
         if table is None:
+            if oid not in self._relations:
+                return None
             table = self._tables[oid] = self._known(oid)
         self._oid, self._table = oid, table
         return table
@@ -368,3 +429,19 @@ cdef Octets tuple_end(Octets at, Octets end, Py_ssize_t columns) noexcept:
         if at == NULL:
             return NULL
     return at
+
+
+def read_rows(Burst lines, object shape, tuple source, int64_t ts_us):
+    """The lines of a COPY as changes that are reads; ``source`` and ``ts_us`` are those of ``ChangeEvent``."""
+    cdef Changes changes = Changes(None)
+    cdef Transaction transaction = Transaction.__new__(Transaction)
+    cdef Change* change
+    cdef Py_ssize_t i, group
+    transaction.source, transaction.ts_us = source, ts_us
+    if lines.count:
+        group = changes.open_group(shape, (), None, False)
+    for i in range(lines.count):
+        change = changes.add(group, transaction, lines)
+        change.op = c"r"
+        change.after, change.after_size = lines._start(i), lines._ends[i] - lines._offset(i)
+    return changes

@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from connect.errors import Failed
-from connectors.postgres.pgoutput import HINT
+from connectors.postgres.pgoutput import garbage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from connect.errors import Failed
 
 _COUNT: Final = struct.Struct(">H").unpack_from
 _LENGTH: Final = struct.Struct(">I").unpack_from
@@ -28,8 +29,8 @@ def _columns(data: bytes) -> Iterator[bytes]:
         at = end
 
 
-def _garbage(data: bytes) -> Failed:
-    return Failed("protocol", f"the replication stream carries an old row of {len(data)} bytes that is none", hint=HINT)
+def _no_row(data: bytes) -> Failed:
+    return garbage(f"an old row of {len(data)} bytes that is none")
 
 
 def key_only(old: bytes, key: Sequence[bool]) -> bytes:
@@ -39,7 +40,7 @@ def key_only(old: bytes, key: Sequence[bool]) -> bytes:
             column if in_key else _UNCHANGED for column, in_key in zip(_columns(old), key, strict=True)
         )
     except (struct.error, IndexError, ValueError) as error:
-        raise _garbage(old) from error
+        raise _no_row(old) from error
 
 
 def fill_unchanged(new: bytes, old: bytes) -> bytes:
@@ -49,4 +50,4 @@ def fill_unchanged(new: bytes, old: bytes) -> bytes:
             before if after == _UNCHANGED else after for after, before in zip(_columns(new), _columns(old), strict=True)
         )
     except (struct.error, IndexError, ValueError) as error:
-        raise _garbage(old) from error
+        raise _no_row(old) from error

@@ -168,9 +168,22 @@ def batch(lsn, *ids, boundary=True, schema=SCHEMA):
 
 
 def test_invariant_1_a_source_hears_of_a_position_only_when_it_and_its_rows_are_readable(world):
-    world.run([batch(10, 1, 2), batch(20, 3)])
+    world.run([batch(10, 1, 2), None, batch(20, 3)])
     assert [(lsn, stored) for lsn, stored, _ in world.heard] == [(0, 0), (10, 10), (20, 20)]
     assert [len(rows) for _, _, rows in world.heard] == [0, 2, 3]
+
+
+def test_transactions_that_are_there_at_once_ride_together_and_a_lone_one_is_not_held_back(world):
+    world.run([batch(10, 1), batch(20, 2), batch(30, 3), None, batch(40, 4)])
+    assert [lsn for lsn, _, _ in world.heard] == [0, 30, 40]
+    assert all(lsn == stored for lsn, stored, _ in world.heard)
+
+
+def test_what_arrives_while_a_commit_is_under_way_is_of_the_next_one(world, monkeypatch):
+    monkeypatch.setattr("connect.runtime.source_task._COMMIT_ROWS", 1)
+    world.run([batch(10, 1), batch(20, 2), batch(30, 3)])
+    assert [lsn for lsn, _, _ in world.heard] == [0, 10, 20, 30]
+    assert [row["id"] for row in world.visible()] == [1, 2, 3]
 
 
 def test_invariant_2_a_second_start_goes_on_from_the_stored_position(world):
@@ -184,7 +197,7 @@ def test_invariant_6_what_is_not_understood_stops_the_connector_and_changes_noth
     unknown = Failed("unknown_event", "an event of type 99 at 15")
     with pytest.raises(Failed, match="type 99"):
         world.run([batch(10, 1), unknown])
-    assert world.stored() == 10
+    assert world.stored() == 10  # all that precedes it is published
     with pytest.raises(Failed, match="type 99"):
         world.run([unknown])  # the next start meets the same event again
     assert [row["id"] for row in world.visible()] == [1]
@@ -197,9 +210,11 @@ def test_invariant_8_rows_keep_the_shape_of_their_place_in_the_log(world):
 
 
 def test_invariant_9_readers_see_a_source_transaction_whole_or_not_at_all(world):
-    world.run([batch(9, 1, 2, boundary=False), batch(10, 3)])
+    world.run([batch(9, 1, 2, boundary=False), None, batch(10, 3), None, None])
     seen_at_each_read = [len(rows) for rows in world.looks]
-    assert seen_at_each_read == [0, 0, 3]
+    assert seen_at_each_read[:3] == [0, 0, 0]
+    assert set(seen_at_each_read) <= {0, 3}
+    assert len(world.visible()) == 3
 
 
 def truncate(lsn, *after, cut):
@@ -256,9 +271,12 @@ def test_F3_a_transaction_that_the_broker_gave_up_is_no_other_owner(world, monke
 
     class Slow(Script):
         def read(self, timeout):
-            if not self.steps[1:]:
+            if len(self.steps) == 1:
                 time.sleep(15)  # the broker looks for transactions out of time every ten seconds
-            return super().read(timeout)
+            if self.steps:
+                return super().read(timeout)
+            time.sleep(0.01)  # until the task hears it
+            return None
 
     world.script = Slow
     with pytest.raises(Retriable) as raised:

@@ -161,7 +161,7 @@ class Topics:
         self.records[topic].append((key, value, partition))
 
     def send_all(self, topic, records, partition=-1):
-        self.records[topic] += [(record["key"], record.get("value"), partition) for record in records]
+        self.records[topic] += [(key, value, partition) for key, value in records]
 
 
 class NoKeys:

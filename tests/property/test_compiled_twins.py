@@ -98,7 +98,8 @@ def assert_twins(shape, event, value="envelope"):
 
 def twin_row(row):
     """The row, split by the Python twin."""
-    return Row(type(row.shape)(row.shape.schema, getattr(row.shape.split, "twin", row.shape.split), ()), row.data)
+    split = getattr(row.shape.split, "twin", row.shape.split)
+    return Row(type(row.shape)(row.shape.schema, split, row.shape.decode), row.data)
 
 
 def test_the_codecs_are_compiled_where_there_is_a_compiler():

@@ -1,0 +1,194 @@
+"""``make fuzz``: a million mutated frames for each compiled codec, under AddressSanitizer.
+
+A frame is a message of the stream or a line of COPY, made of the vectors of types.md and then damaged. The codecs take
+it or refuse it by name; a read past its end, another error or a crash ends the run. Every hundredth is held against the
+Python twin too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from connect.api.tables import TableOptions
+from connect.changes_c import Changes
+from connect.compiled import COMPILED, WHY_NOT_COMPILED
+from connect.errors import ConnectError
+from connect.record import ChangeEvent, Op, Row
+from connect.schema.avro import AvroFormat
+from connect.schema.formats import SourceBlock
+from connect.schema.model import TableId
+from connectors.postgres.assembler import Assembler
+from connectors.postgres.position import PostgresPosition
+from connectors.postgres.relations import Catalog, Relations, ShapeColumn, build_shape
+from connectors.postgres.rows import COPY_ROW, LOG_ROW
+from connectors.postgres.source import PostgresSource
+from connectors.postgres.spool import TransactionSpool
+from connectors.postgres.stream_c import Burst
+from connectors.postgres.types import TypeCatalog, TypeOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DATA: Final = Path(__file__).parents[1] / "data" / "postgres_vectors.tsv"
+TABLE: Final = TableId("public", "things")
+OID: Final = 7
+BLOCK: Final = SourceBlock(connector="postgresql", name="shop", database="shop", fields=PostgresSource.source_fields)
+COLUMNS_A_TABLE: Final = 6
+COMPARED: Final = 100
+NOISE: Final = (b"", b"\0", b"\xff" * 4, b"\x7f\xff\xff\xff", b"9" * 40, b"-", b"\\", b"\\N", b"\t", b"e", b"t", b"u")
+
+
+class Registry:
+    """Gives every schema an id."""
+
+    is_down = False
+
+    def schema_id(self, _name: str, _text: str) -> int:
+        return 7
+
+
+def vectors() -> list[tuple[int, int, bytes]]:
+    lines = [line.split("\t") for line in DATA.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return [(int(oid), int(typmod), json.loads(cell).encode()) for _, oid, typmod, cell, *_ in lines if oid != "dyn"]
+
+
+class Frames:
+    """Frames of one run: the same for the same seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.vectors = vectors()
+
+    def columns(self) -> tuple[list[tuple[int, int]], list[bytes]]:
+        """Columns of a table, and a cell for each."""
+        picked = self.random.choices(self.vectors, k=COLUMNS_A_TABLE)
+        return [(oid, typmod) for oid, typmod, _ in picked], [cell for _, _, cell in picked]
+
+    def damaged(self, frame: bytes) -> bytes:
+        """The frame with up to three places cut, overwritten or pushed aside."""
+        choose = self.random
+        for _ in range(choose.randint(0, 3)):
+            at = choose.randint(0, len(frame))
+            match choose.randint(0, 3):
+                case 0:
+                    frame = frame[:at]
+                case 1:
+                    frame = frame[:at] + bytes((choose.randint(0, 255),)) + frame[at + 1 :]
+                case _:
+                    frame = frame[:at] + choose.choice(NOISE) + frame[at + choose.randint(0, 5) :]
+        return frame
+
+
+def packed(cells: list[bytes]) -> bytes:
+    return struct.pack(">H", len(cells)) + b"".join(b"t" + struct.pack(">I", len(cell)) + cell for cell in cells)
+
+
+def outcome(call: Callable[..., Any], *args: Any) -> Any:
+    """The result, or the error's name and words; anything but a named error ends the run."""
+    try:
+        return call(*args)
+    except ConnectError as error:
+        return error.code, error.message
+
+
+def rows(frames: Frames, split: Any, frame_of: Callable[[list[bytes]], bytes]) -> Iterator[None]:
+    """Damaged row data, split and encoded."""
+    number = 0
+    while True:
+        columns, cells = frames.columns()
+        named = [ShapeColumn("id", 20, -1), *(ShapeColumn(f"c{i}", *column) for i, column in enumerate(columns))]
+        modes = TypeOptions(unrepresentable=frames.random.choice(["fail", "null"]))
+        shape = build_shape(TABLE, named, ("id",), None, TypeCatalog(), modes, split)
+        value = frames.random.choice(["envelope", "row"])
+        encoder: Any = AvroFormat(Registry()).encoder("shop.public.things", shape, BLOCK, value)  # type: ignore[arg-type]
+        whole = frame_of([b"1", *cells])
+        for _ in range(200):
+            row = Row(shape, frames.damaged(whole))
+            event = ChangeEvent(Op.CREATE, shape, None, row, ("public", "things", 7, 8, None, None, None), 9, 7)
+            written = outcome(encoder.value, event, 1), outcome(encoder.key, row), outcome(lambda: list(row.cells))  # noqa: B023 - called at once
+            number += 1
+            if number % COMPARED == 0:
+                again = outcome(encoder.twin.value, event, 1), outcome(encoder.twin.key, row)
+                assert written[:2] == again, (columns, row.data)
+            yield
+
+
+def stream(frames: Frames) -> Iterator[None]:
+    """Damaged messages of the stream, through the lane and the group encoder."""
+    types = TypeCatalog()
+    catalog = Catalog(lambda _: None, lambda: types, types)
+    with tempfile.TemporaryDirectory() as folder:
+        spool = TransactionSpool(Path(folder), 1_000_000, 10_000_000)
+        while True:
+            columns, cells = frames.columns()
+            relations = Relations({TABLE: TableOptions(key=("id",))}, {OID: TABLE}, catalog, TypeOptions())
+            named = [("id", 20), *((f"c{i}", oid) for i, (oid, _) in enumerate(columns))]
+            head = b"R" + struct.pack(">I", OID) + b"public\0things\0f" + struct.pack(">H", len(named))
+            relation = head + b"".join(b"\1" + n.encode() + b"\0" + struct.pack(">Ii", oid, -1) for n, oid in named)
+            row, oid = packed([b"1", *cells]), struct.pack(">I", OID)
+            messages = [b"I" + oid + b"N" + row, b"U" + oid + b"O" + row + b"N" + row, b"D" + oid + b"K" + row]
+            wire = AvroFormat(Registry())
+            for _ in range(10):
+                assembler = Assembler(relations, spool, PostgresPosition("1", 1, 0), "connect.", compiled=True)
+                yield from _transaction(frames, assembler, [relation], messages)
+                _encode(assembler.take(split=True).events, wire)
+
+
+def _transaction(frames: Frames, assembler: Assembler, first: list[bytes], messages: list[bytes]) -> Iterator[None]:
+    begin, commit = b"B" + struct.pack(">QqI", 900, 0, 5), b"C" + struct.pack(">BQQq", 0, 900, 950, 0)
+    body = [frames.damaged(frames.random.choice(messages)) for _ in range(200)]
+    payloads = [b"w" + struct.pack(">QQq", 800, 800, 0) + message for message in [begin, *first, *body, commit]]
+    burst, at = Burst([frames.damaged(p) if frames.random.random() < 0.02 else p for p in payloads]), 0
+    while at < len(burst):
+        at = assembler.feed_plain(burst, at, 10_000, 1 << 30)
+        if at < len(burst):
+            if burst[at]:
+                outcome(assembler.feed, burst[at])
+            at += 1
+    yield from (None for _ in body)
+
+
+def _encode(changes: Any, wire: AvroFormat) -> None:
+    assert isinstance(changes, Changes)
+    encoders: dict[Any, Any] = {}
+    for group in changes.groups:
+        encoder = encoders.get(group.shape)
+        if encoder is None:
+            encoder = encoders[group.shape] = wire.encoder("shop.public.things", group.shape, BLOCK)
+        at = group.first if group.event is None else -1
+        while at >= 0:
+            at = encoder.encode(changes, at, -1, 1, [], [], [], state=True)
+            if at >= 0:
+                outcome(lambda: changes[at].after)  # noqa: B023 - called at once
+                at = changes.after(at)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=1_000_000, help="of each codec")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    given = parser.parse_args()
+    assert COMPILED, WHY_NOT_COMPILED
+    runs = {
+        "log rows": lambda frames: rows(frames, LOG_ROW, packed),
+        "COPY lines": lambda frames: rows(frames, COPY_ROW, lambda cells: b"\t".join(cells) + b"\n"),
+        "stream": stream,
+    }
+    for name, run in runs.items():
+        started, going = time.monotonic(), run(Frames(given.seed))
+        for _ in range(given.frames):
+            next(going)
+        sys.stdout.write(f"{name}: {given.frames:,} frames in {time.monotonic() - started:.0f} s, seed {given.seed}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
