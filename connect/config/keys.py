@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from connect.api.tables import View
 from connect.config.client import refusal
 from connect.config.fields import Changes, HttpUrl, Milliseconds, Model, Secret, option
+from connect.config.window import Hours  # noqa: TC001 - pydantic reads the annotation when it runs
 from connect.transforms.mask import MaskKind  # noqa: TC001 - pydantic reads the annotation when it runs
 
 if TYPE_CHECKING:
@@ -203,7 +204,11 @@ class SourceSnapshot(Model):
     max_rows_per_second: Annotated[int, Field(ge=1)] | None = option(
         None, "Limit over all tables; none where left out."
     )
-    window: str | None = option(None, "Comes with a later release.")
+    window: Hours | None = option(
+        None,
+        "Hours in which rows are read, by this machine's clock or a zone's: `22:00-05:00 Europe/Berlin`. The log is "
+        "followed at any time; a table without a key is read at its first start.",
+    )
 
 
 class SourceKeys(Model):

@@ -138,6 +138,7 @@ class _Loader:
             exclude=exclude,
             defaults=selections.table_selection(keys.defaults, None, (*path, "defaults"), self.report),
             max_rows_per_second=keys.snapshot.max_rows_per_second,
+            window=keys.snapshot.window,
             transforms=transforms,
             mask_key=self._mask_key,
             folder=self._folder(),
@@ -194,9 +195,6 @@ class _Loader:
         """A source's ``snapshot:`` as the framework's part and the plugin's."""
         if not isinstance(raw, dict):
             return ({} if raw is None else raw), {}
-        if raw.get("window") is not None:
-            at = (*path, "snapshot", "window")
-            self.report.add(at, "snapshot.window comes with a later release", "take it out: snapshots run at any time")
         shared = {key: value for key, value in raw.items() if key in SourceSnapshot.model_fields}
         rest = {key: value for key, value in raw.items() if key not in shared}
         if plugin is None or "snapshot" in plugin.config.model_fields:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from connect.config.fields import Secret
     from connect.config.keys import KafkaConfig, RegistryConfig, WorkerConfig
     from connect.config.patterns import Pattern
+    from connect.config.window import Window
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class SourceConfig:
         exclude: What stays out.
         defaults: Entry of ``defaults:``.
         max_rows_per_second: Of snapshots; None for no limit.
+        window: Hours in which snapshots read; None for any time.
         transforms: In their order.
         mask_key: The file's.
         folder: The file's, for Python functions beside it.
@@ -87,6 +89,7 @@ class SourceConfig:
     exclude: tuple[Pattern, ...]
     defaults: Selection
     max_rows_per_second: int | None
+    window: Window | None
     transforms: tuple[TransformConfig, ...]
     mask_key: Secret | None
     folder: Path

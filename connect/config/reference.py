@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator
 from connect.config.fields import Changes, Secret, milliseconds, size_in_bytes
 from connect.config.keys import FileKeys, SinkKeys, SourceKeys, TargetKeys
 from connect.config.plugins import discover
+from connect.config.window import Window
 from connect.transforms.catalog import BUILTIN
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _WORDS: Mapping[Any, str] = {
     str: "text",
     Secret: "secret",
     Path: "path",
+    Window: "hours",
 }
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from connect.api.position import Position
     from connect.api.snapshots import Chunk, Key, Mark, Snapshots
+    from connect.config.window import Window
     from connect.schema.model import TableId, TableSchema
 
 _MAX_ROWS: Final = 50_000
@@ -186,12 +187,14 @@ class Guest:
         reader: Where chunks come from.
         tables: Progress of each table with a key that has a snapshot.
         max_rows_per_second: Over all tables; None for no limit.
+        window: Hours in which chunks are read, single keys at any time; None for all.
         say: Tells the operator what is waited for.
     """
 
     reader: ChunkReader
     tables: dict[TableId, TableProgress]
     max_rows_per_second: int | None = None
+    window: Window | None = None
     say: Callable[[str], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
     _delivered: dict[Hashable, Touched | None] = field(default_factory=dict)  # None: any table
@@ -222,7 +225,11 @@ class Guest:
     @property
     def busy(self) -> bool:
         """Whether something is being read, waits for its mark or is about to be asked for."""
-        return self._request is not None or bool(self._queue) or bool(self._lacking)
+        return self._request is not None or bool(self._lacking) or (bool(self._queue) and not self._resting)
+
+    @property
+    def _resting(self) -> bool:
+        return self.window is not None and not self.window.is_open()
 
     @property
     def lacking(self) -> bool:
@@ -303,7 +310,9 @@ class Guest:
             wanted = {key: text for (owner, key), text in self._lacking.items() if owner == table}
             self._asked_keys = dict(itertools.islice(wanted.items(), self._keys_at_once))
             return Request(table, keys=list(self._asked_keys.values()), waits_for=waits_for)
-        if self._queue:
+        if self._queue and self.window and self._resting:
+            self.say(f"the snapshot of {self._queue[0]} goes on in its hours, {self.window.text}")
+        elif self._queue:
             table = self._queue[0]
             return Request(table, after=self.tables[table].after, max_rows=self._rows, waits_for=waits_for)
         return None

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from connect.api.snapshots import Chunk, Snapshots
     from connect.api.source import Source, SourceBatch, SourceContext
     from connect.api.tables import TableInfo, TableOptions
+    from connect.config.window import Window
     from connect.runtime.table_writer import Pipeline
     from connect.schema.formats import Encoder, Format, Reader, SourceBlock
     from connect.schema.model import TableId
@@ -86,6 +87,7 @@ class SourceJob:
         reader: Reads keys back from topics.
         topic: The topic of a table's view; the table is named as its transforms leave it.
         max_rows_per_second: Of snapshots.
+        window: Hours in which snapshots read; None for any time.
         adopt: Whether topics that hold records of somebody else may be written to.
         report: Told the whole state about twice a second.
         stopping: True once the task should end.
@@ -104,6 +106,7 @@ class SourceJob:
     reader: Reader
     topic: Callable[[TableId, View], str]
     max_rows_per_second: int | None
+    window: Window | None
     adopt: bool
     report: Callable[[TaskReport], None]
     stopping: Callable[[], bool]
@@ -414,7 +417,11 @@ class SourceTask:
                 self._read_keyless(table, snapshots)
         doubt = snapshots.in_doubt()
         self._guest = Guest(
-            ChunkReader(snapshots, self._job.name), progress, self._job.max_rows_per_second, say=self._say
+            ChunkReader(snapshots, self._job.name),
+            progress,
+            self._job.max_rows_per_second,
+            self._job.window,
+            say=self._say,
         )
         self._guest.doubt(doubt)
         named = {str(table): table for table in tables}

@@ -141,6 +141,7 @@ def source_job(
         reader=RecordReader(registry),
         topic=lambda table, view: topic_name(source.topic_prefix, table, view),
         max_rows_per_second=source.max_rows_per_second,
+        window=source.window,
         adopt=source.adopt,
         report=report,
         stopping=stopping,

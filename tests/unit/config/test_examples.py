@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from connect.config.load import load_config
-from connect.errors import ConfigError
 from connect.record import UNAVAILABLE, ChangeEvent, Op, plain_row
 from connect.schema.model import Field, Kind, TableId, TableSchema, Type
 from connect.transforms.build import check_functions
@@ -85,7 +84,7 @@ sources:
     url: postgresql://cdc@db.example:5432/shop?sslmode=verify-full
     password: ${{file:{secrets}/shop}}
     publication: {{name: connect_shop, manage: false}}
-    snapshot: {{max_query: 2s, max_rows_per_second: 20000{window}}}
+    snapshot: {{max_query: 2s, max_rows_per_second: 20000, window: "22:00-05:00"}}
     exclude: ["public.tmp_*", public.sessions]
     defaults: {{views: [state], partitions: 3, new_columns: publish}}
     tables:
@@ -117,23 +116,21 @@ sinks:
 
 @pytest.fixture
 def long_file(tmp_path):
-    """The shape for many tables, with or without a snapshot window."""
+    """The shape for many tables."""
     (tmp_path / "mask_key").write_text("0123456789abcdef\n")
     (tmp_path / "shop").write_text("secret\n")
     path = tmp_path / "shop.yaml"
 
-    def written(window: str = "") -> Path:
-        path.write_text(LONG.format(secrets=tmp_path, window=window))
-        return path
-
-    return written
+    path.write_text(LONG.format(secrets=tmp_path))
+    return path
 
 
 def test_every_key_of_the_shape_for_many_tables_is_honoured(long_file):
-    config = load_config([long_file()])
+    config = load_config([long_file])
 
     source, search, warehouse = config.sources["shop"], config.sinks["search"], config.sinks["warehouse"]
     assert (source.options.snapshot.max_query, source.max_rows_per_second) == (2_000, 20_000)
+    assert source.window.text == "22:00-05:00"
     assert (source.options.publication.name, source.options.publication.manage) == ("connect_shop", False)
     assert source.options.password.reveal() == "secret"
     assert [pattern.text for pattern in source.exclude] == ["public.tmp_*", "public.sessions"]
@@ -154,12 +151,3 @@ def test_every_key_of_the_shape_for_many_tables_is_honoured(long_file):
     assert search.dead_letter_keep_ms == 1_209_600_000
     assert warehouse.defaults.options == {"table": "{schema}_{table}"}
     assert config.mask_key is not None
-
-
-def test_a_snapshot_window_is_refused_by_name(long_file):
-    with pytest.raises(ConfigError) as caught:
-        load_config([long_file(', window: "22:00-05:00"')])
-
-    assert [(p.where.rpartition(":")[2], p.message) for p in caught.value.problems] == [
-        ("12", "snapshot.window comes with a later release")
-    ]

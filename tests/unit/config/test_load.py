@@ -246,10 +246,10 @@ def test_the_plugins_part_of_snapshot_reaches_the_plugin(load):
     assert source.max_rows_per_second == 20
 
 
-def test_a_snapshot_window_is_refused_by_name(problems):
-    text = 'sources: {a: {plugin: database, url: u, tables: [a.b], snapshot: {window: "22:00-05:00"}}}\n'
+def test_a_snapshot_window_that_is_none_is_refused_with_an_example(problems):
+    text = 'sources: {a: {plugin: database, url: u, tables: [a.b], snapshot: {window: "at night"}}}\n'
 
-    assert problems(text)[0].message == "snapshot.window comes with a later release"
+    assert "write for example 22:00-05:00" in problems(text)[0].message
 
 
 def test_tables_as_a_mapping_carry_options_with_their_places(load):
