@@ -23,9 +23,11 @@ class Finding:
         severity: How bad it is.
         message: What was found, in one sentence with the values seen.
         remedy: The SQL, setting or command that mends it, ready to paste; "" for ok.
+        is_sql: Whether the remedy is SQL that an administrator of the server can run as it stands.
     """
 
     check: str
     severity: Severity
     message: str
     remedy: str = ""
+    is_sql: bool = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from pathlib import Path  # noqa: TC003 - Typer reads annotations when it runs
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -14,6 +15,9 @@ from connect.api.preflight import Severity
 from connect.config.load import load_config
 from connect.runtime.doctor import Checked, examine
 from connect.runtime.logs import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MARKS: Final = {
     Severity.OK: ("ok      ", "green"),
@@ -26,11 +30,18 @@ def doctor(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configuration files.", show_default=False)],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Print one script for the administrator of the databases.")
+    ] = False,
 ) -> None:
     """Ask every server: settings, rights, slots, disks, limits. Nothing is changed.
 
     Exit codes: 0 no problem (warnings are none), 1 problems, 2 faults in the files.
     """
+    if sql:
+        checked = list(examine(load_config(files)))
+        print(script(checked))
+        raise typer.Exit(_exit_code(checked))
     checked = []
     console = Console(highlight=False, soft_wrap=True)
     for one in examine(load_config(files)):
@@ -43,6 +54,25 @@ def doctor(
     else:
         console.print(f"{problems} problem(s)" if problems else "no problem found", style="bold")
     raise typer.Exit(1 if problems else 0)
+
+
+def _exit_code(checked: Sequence[Checked]) -> int:
+    return 1 if any(one.finding.severity is Severity.PROBLEM for one in checked) else 0
+
+
+def script(checked: Sequence[Checked]) -> str:
+    """What mends the findings of databases, for whoever may run it: SQL, and in comments what SQL cannot do."""
+    lines = ["-- Made by `connect doctor --sql`. Each statement is one that an administrator may leave out."]
+    for subject, findings in groupby((one for one in checked if one.finding.remedy), key=lambda one: one.subject):
+        mended = list(findings)
+        if not any(one.finding.is_sql for one in mended):
+            continue
+        lines += ["", f"-- {escape(subject)}: connect to its database", "SET lock_timeout = '2s';"]
+        for one in mended:
+            finding = one.finding
+            lines += [f"-- {finding.severity}: {escape(finding.check)}: {escape(finding.message)}"]
+            lines += [line if finding.is_sql else f"-- by hand: {escape(line)}" for line in finding.remedy.splitlines()]
+    return "\n".join(lines if len(lines) > 1 else ["-- connect doctor found nothing that SQL would mend."])
 
 
 def line(one: Checked) -> Text:

@@ -8,7 +8,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from connect.errors import Failed
-from connectors.postgres.errors import translate
+from connectors.postgres.errors import POOLER, translate
 
 if TYPE_CHECKING:
     from connectors.postgres.config import PostgresConfig
@@ -42,6 +42,7 @@ _NO_LIMITS: Final = (
     b"SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings"
     b" WHERE name IN ('idle_session_timeout', 'transaction_timeout')"
 )
+_PINNED_PATH: Final = b"SHOW search_path"  # no server's own is empty; a walsender, too, knows this statement
 MINIMUM_VERSION: Final = 130_000
 
 
@@ -50,7 +51,7 @@ def connect(config: PostgresConfig, connector: str, *, replication: bool = False
 
     Raises:
         Retriable: The server is not there right now.
-        Failed: ``password``, ``permission``, ``database_missing``, ``tls``, ``server_too_old``.
+        Failed: ``password``, ``permission``, ``database_missing``, ``tls``, ``pooler``, ``server_too_old``.
     """
     try:
         connection = psycopg.connect(**_parameters(config, connector, replication=replication), autocommit=True)
@@ -61,10 +62,20 @@ def connect(config: PostgresConfig, connector: str, *, replication: bool = False
         version = connection.info.parameter_status("server_version")
         connection.close()
         raise Failed("server_too_old", f"{connector}: PostgreSQL {version}", hint="PostgreSQL 13 or newer is needed.")
+    if connection.execute(_PINNED_PATH).fetchone() != ("",):
+        connection.close()
+        raise _not_pinned(config, connector)
     if not replication:  # the walsender is never idle
         connection.execute(_NO_LIMITS)
     connection.prepare_threshold = None  # many statements run once only, and a pooler may stand between
     return connection
+
+
+def _not_pinned(config: PostgresConfig, connector: str) -> Failed:
+    """Values would print by the server's settings: other dates, other bytes."""
+    whose = f"{connector}: " if connector else ""
+    message = f"{whose}{address(config)} drops the settings of a connection, as a pooler does"
+    return Failed("pooler", message, hint=POOLER)
 
 
 def address(config: PostgresConfig) -> str:

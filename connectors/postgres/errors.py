@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 UNREACHABLE: Final = "source_unreachable"
 
+POOLER: Final = (
+    "The log needs the server's own address. Neon: the one without -pooler; Supabase: db.PROJECT.supabase.co; "
+    "PgBouncer lets it through from 1.23 on, in a pool of its own with pool_mode=session."
+)
 _AGAIN = "Connect tries again by itself; if it lasts, look at the server's log and at the network between."
 
 # By SQLSTATE, or by its first two characters (the class). None instead of a code: the world is not there right now.
@@ -53,8 +57,9 @@ _BY_TEXT: Final[tuple[tuple[str, str, str], ...]] = (
     (
         r"must be superuser or replication role|permission denied to start WAL sender",
         "permission",
-        "ALTER ROLE … REPLICATION;",
+        "ALTER ROLE … REPLICATION; what it is on a managed server, `connect doctor` says.",
     ),
+    (r"unsupported startup parameter", "pooler", POOLER),
     (r'role ".*" is not permitted to log in', "permission", "ALTER ROLE … LOGIN;"),
     (r'role ".*" does not exist', "permission", "CREATE ROLE … LOGIN REPLICATION PASSWORD '…';"),
     (r'database ".*" does not exist', "database_missing", _BY_SQLSTATE["3D000"][1]),

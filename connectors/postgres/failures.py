@@ -48,6 +48,11 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
         _WAITS,
         "Mend the URL, or create the database.",
     ),
+    "pooler": (
+        "The address leads to a connection pooler, which does not pass on the log or a connection's settings.",
+        "Nothing is lost: nothing was read.",
+        "Use the server's own address, or PgBouncer 1.23 or newer with a pool of its own in session mode.",
+    ),
     "server_too_old": (
         "The server is older than PostgreSQL 13.",
         "Nothing is lost: nothing was started.",
@@ -61,7 +66,7 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
     "wal_level": (
         "The server's log does not carry rows.",
         "Nothing is lost: nothing was started.",
-        "ALTER SYSTEM SET wal_level = logical; then restart the server.",
+        "ALTER SYSTEM SET wal_level = logical; then restart the server. A managed platform's step is told by `doctor`.",
     ),
     "no_free_slot": (
         "All replication slots or WAL senders of the server are in use.",

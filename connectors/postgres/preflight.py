@@ -13,11 +13,12 @@ from connectors.postgres.catalog import read_types, tables_by_name
 from connectors.postgres.config import inserts_publication, publication_name, slot_name
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import translate
+from connectors.postgres.platform import Platform, Step, logical_step, platform_of, replication_step, setting_step
 from connectors.postgres.publication import (
     check_publications,
-    create_publication_sql,
     drop_publications,
     publication_exists,
+    publication_sql,
 )
 from connectors.postgres.relations import catalog_key, quoted
 from connectors.postgres.server import row
@@ -25,12 +26,13 @@ from connectors.postgres.slot import check_usable, drop_slot, read_slot
 from connectors.postgres.types import TypeOptions, codec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from connect.api import SourceContext, TableOptions
     from connect.schema.model import TableId
     from connectors.postgres.catalog import CatalogTable
     from connectors.postgres.config import PostgresConfig
+    from connectors.postgres.slot import Slot
     from connectors.postgres.types import TypeCatalog
 
 _OK: Final = Severity.OK
@@ -44,9 +46,16 @@ def preflight(config: PostgresConfig, context: SourceContext) -> Iterator[Findin
     try:
         with contextlib.closing(connect(config, context.connector)) as connection:
             yield Finding("connection", _OK, f"PostgreSQL {connection.info.parameter_status('server_version')} answers")
-            yield from _settings(connection)
-            yield from _role(connection)
-            yield from _slot(connection, slot_name(config, context.group, context.connector))
+            platform = platform_of(connection)
+            if platform is not None:
+                yield Finding("platform", _WARNING if platform.notice else _OK, platform.notice or platform.title)
+            yield from _settings(connection, platform)
+            may_replicate = yield from _role(connection, platform)
+            name = slot_name(config, context.group, context.connector)
+            slot = read_slot(connection, name)
+            if may_replicate and (slot is None or slot.active_pid is None):
+                yield from _stream(config, context.connector)
+            yield from _slot(connection, name, slot)
             tables = tables_by_name(connection, context.tables)
             types = read_types(connection)
             for table, options in context.tables.items():
@@ -62,78 +71,100 @@ def _finding(error: ConnectError) -> Finding:
     return Finding(error.code, _PROBLEM, error.message, error.hint)
 
 
+def _mended(check: str, severity: Severity, message: str, step: Step) -> Finding:
+    return Finding(check, severity, message, step.text, is_sql=step.is_sql)
+
+
+def _stream(config: PostgresConfig, connector: str) -> Iterator[Finding]:
+    """A connection that replicates is let in by a line of pg_hba.conf, a right and, on its way, perhaps a pooler."""
+    try:
+        connect(config, connector, replication=True).close()
+    except ConnectError as error:
+        yield _finding(error)
+    else:
+        yield Finding("replication_connection", _OK, "the server lets this role replicate from here")
+
+
 def _setting(connection: Connection, name: str) -> str | None:
     value = row(connection, "SELECT pg_catalog.current_setting(%s, true)", (name,))[0]
     return None if value is None else str(value)
 
 
-def _settings(connection: Connection) -> Iterator[Finding]:
+def _settings(connection: Connection, platform: Platform | None) -> Iterator[Finding]:
     level = _setting(connection, "wal_level")
     if level == "logical":
         yield Finding("wal_level", _OK, "wal_level is logical")
     else:
-        remedy = "ALTER SYSTEM SET wal_level = logical; -- then restart the server"
-        yield Finding("wal_level", _PROBLEM, f"wal_level is {level}: the log does not carry rows", remedy)
+        message = f"wal_level is {level}: the log does not carry rows"
+        yield _mended("wal_level", _PROBLEM, message, logical_step(platform))
     if row(connection, "SELECT pg_catalog.pg_is_in_recovery()")[0]:
         yield Finding("standby", _PROBLEM, "the server is a standby", "point the URL at the primary")
-    yield from _used(connection, "max_replication_slots", "SELECT count(*) FROM pg_catalog.pg_replication_slots")
-    yield from _used(connection, "max_wal_senders", "SELECT count(*) FROM pg_catalog.pg_stat_replication")
+    for name, where in (("max_replication_slots", "pg_replication_slots"), ("max_wal_senders", "pg_stat_replication")):
+        yield from _used(connection, name, f"SELECT count(*) FROM pg_catalog.{where}", platform)  # noqa: S608 - our words
     timeout = row(connection, "SELECT setting::int8 FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'")[0]
     if 0 < timeout < 3_000:
-        remedy = "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();"
-        yield Finding("wal_sender_timeout", _WARNING, f"wal_sender_timeout is only {timeout} ms", remedy)
-    yield from _limits(connection)
+        step = setting_step(platform, "wal_sender_timeout", "60s")
+        yield _mended("wal_sender_timeout", _WARNING, f"wal_sender_timeout is only {timeout} ms", step)
+    yield from _limits(connection, platform)
 
 
-def _used(connection: Connection, name: str, count: str) -> Iterator[Finding]:
+def _used(connection: Connection, name: str, count: str, platform: Platform | None) -> Iterator[Finding]:
     limit, used = int(_setting(connection, name) or 0), int(row(connection, count)[0])
     if used < limit:
         yield Finding(name, _OK, f"{used} of {limit} are used")
         return
-    remedy = f"ALTER SYSTEM SET {name} = {limit + 10}; -- then restart the server"
-    yield Finding(name, _WARNING, f"all {limit} are used, one perhaps by this source", remedy)
+    step = setting_step(platform, name, str(limit + 10), restart=True)
+    yield _mended(name, _WARNING, f"all {limit} are used, one perhaps by this source", step)
 
 
-def _limits(connection: Connection) -> Iterator[Finding]:
+def _limits(connection: Connection, platform: Platform | None) -> Iterator[Finding]:
     keep = _setting(connection, "max_slot_wal_keep_size")
     if keep == "-1":
-        remedy = (
-            "ALTER SYSTEM SET max_slot_wal_keep_size = '100GB'; SELECT pg_reload_conf(); -- less than the free disk"
+        message = (
+            "max_slot_wal_keep_size is unlimited: a source that stands still fills the server's disk (F14); "
+            "choose less than what is free"
         )
-        message = "max_slot_wal_keep_size is unlimited: a source that stands still fills the server's disk (F14)"
-        yield Finding("max_slot_wal_keep_size", _WARNING, message, remedy)
+        step = setting_step(platform, "max_slot_wal_keep_size", "100GB")
+        yield _mended("max_slot_wal_keep_size", _WARNING, message, step)
     else:
         message = f"a source that falls {keep} behind loses its slot (max_slot_wal_keep_size)"
         yield Finding("max_slot_wal_keep_size", _OK, message)
     idle = _setting(connection, "idle_replication_slot_timeout")
     if idle not in (None, "0", ""):
         message = f"a source that is stopped for {idle} loses its slot (idle_replication_slot_timeout)"
-        remedy = "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf();"
-        yield Finding("idle_replication_slot_timeout", _WARNING, message, remedy)
+        step = setting_step(platform, "idle_replication_slot_timeout", "0")
+        yield _mended("idle_replication_slot_timeout", _WARNING, message, step)
 
 
-def _role(connection: Connection) -> Iterator[Finding]:
+_MEMBER: Final = (
+    "(SELECT pg_catalog.pg_has_role(r.oid, o.oid, 'MEMBER') FROM pg_catalog.pg_roles o WHERE o.rolname = %s)"
+)
+
+
+def _role(connection: Connection, platform: Platform | None) -> Generator[Finding, None, bool]:
+    """Returns whether the role may replicate."""
     name, superuser, replication, monitor = row(
         connection,
-        "SELECT rolname::text, rolsuper, rolreplication, pg_catalog.pg_has_role(rolname, 'pg_read_all_stats', 'MEMBER')"
-        " FROM pg_catalog.pg_roles WHERE rolname = current_user",
+        f"SELECT rolname::text, rolsuper, rolreplication OR coalesce({_MEMBER}, false), {_MEMBER}"  # noqa: S608 - ours
+        " FROM pg_catalog.pg_roles r WHERE rolname = current_user",
+        (platform.granted_by if platform else None, "pg_read_all_stats"),
     )
     role = '"' + name.replace('"', '""') + '"'
     if superuser:
         message = f"the role {name} is a superuser; LOGIN, REPLICATION and SELECT are enough (F177)"
         yield Finding("role", _WARNING, message, f"CREATE ROLE {role[:-1]}_cdc\" LOGIN REPLICATION PASSWORD '…';")
-        return
+        return True
     if replication:
         yield Finding("role", _OK, f"the role {name} has REPLICATION and is no superuser")
     else:
-        yield Finding("role", _PROBLEM, f"the role {name} lacks REPLICATION", f"ALTER ROLE {role} REPLICATION;")
+        yield _mended("role", _PROBLEM, f"the role {name} lacks REPLICATION", replication_step(platform, role))
     if not monitor:
         message = "other sessions' states are hidden: a restart amid a snapshot waits for every transaction then open"
-        yield Finding("pg_read_all_stats", _WARNING, message, f"GRANT pg_read_all_stats TO {role};")
+        yield Finding("pg_read_all_stats", _WARNING, message, f"GRANT pg_read_all_stats TO {role};", is_sql=True)
+    return bool(replication)
 
 
-def _slot(connection: Connection, name: str) -> Iterator[Finding]:
-    slot = read_slot(connection, name)
+def _slot(connection: Connection, name: str, slot: Slot | None) -> Iterator[Finding]:
     if slot is None:
         yield Finding("slot", _OK, f"the slot {name} does not exist yet; the first start makes it")
         return
@@ -183,9 +214,11 @@ def _rights(connection: Connection, table: TableId) -> Iterator[Finding]:
             _PROBLEM,
             f"no USAGE on the schema {table.schema}",
             f"GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {quoted(table)} TO {role};",
+            is_sql=True,
         )
     elif not select:
-        yield Finding(str(table), _PROBLEM, "no SELECT on the table", f"GRANT SELECT ON {quoted(table)} TO {role};")
+        grant = f"GRANT SELECT ON {quoted(table)} TO {role};"
+        yield Finding(str(table), _PROBLEM, "no SELECT on the table", grant, is_sql=True)
 
 
 def _columns(table: TableId, info: CatalogTable, options: TableOptions) -> Iterator[Finding]:
@@ -206,7 +239,7 @@ def _identity(table: TableId, info: CatalogTable, options: TableOptions, types: 
             str(table),
             _WARNING,
             "it has no replica identity: its UPDATEs and DELETEs are NOT CAPTURED (F21)",
-            f"ALTER TABLE {quoted(table)} REPLICA IDENTITY FULL;",
+            f"ALTER TABLE {quoted(table)} REPLICA IDENTITY FULL;",  # no part of a script: old rows go into the log then
         )
     elif info.identity_columns is not None:
         known = TypeOptions()
@@ -230,6 +263,7 @@ def _row_security(connection: Connection, table: TableId, info: CatalogTable) ->
             _PROBLEM,
             "row-level security hides rows from the snapshot that the log shows (F31)",
             f"ALTER ROLE {role} BYPASSRLS;",
+            is_sql=True,
         )
 
 
@@ -267,13 +301,9 @@ def _may_publish(connection: Connection, main: str, tables: dict[TableId, Catalo
         "publication",
         _PROBLEM,
         f"this role cannot make the publication {main}: {what}",
-        "let their owner run, and set `publication: {manage: false}`: "
-        + create_publication_sql(
-            main,
-            [table for table, info in tables.items() if info.can_change],
-            "insert, update, delete, truncate",
-            connection.info.server_version,
-        ),
+        "\n".join(publication_sql(main, tables, connection.info.server_version))
+        + " -- by the tables' owner; then `publication: {manage: false}` in the file",
+        is_sql=True,
     )
 
 

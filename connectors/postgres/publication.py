@@ -10,6 +10,7 @@ from psycopg import sql
 from connect.errors import Failed
 from connect.schema.model import TableId
 from connectors.postgres.chunk_sql import SENDS_GENERATED
+from connectors.postgres.config import inserts_publication
 from connectors.postgres.errors import translate
 from connectors.postgres.relations import quoted
 from connectors.postgres.server import row
@@ -99,6 +100,17 @@ def publication_exists(connection: psycopg.Connection[Any], name: str) -> bool:
     return bool(row(connection, query, (name,))[0])
 
 
+def publication_sql(main: str, tables: Mapping[TableId, CatalogTable], server_version: int) -> list[str]:
+    """The statements that make what ``ensure_publications`` would make at a first start."""
+    changing = [table for table, info in tables.items() if info.can_change]
+    inserting = [table for table in tables if table not in changing]
+    made = [create_publication_sql(main, changing, _ACTIONS[True], server_version)]
+    if inserting:
+        inserts = inserts_publication(main)
+        made.append(create_publication_sql(inserts, inserting, _ACTIONS[False], server_version))
+    return made
+
+
 def create_publication_sql(name: str, tables: Iterable[TableId], actions: str, server_version: int) -> str:
     """The statement that makes a publication; also what a hint shows."""
     listed = ", ".join(quoted(table) for table in tables)
@@ -171,11 +183,12 @@ def check_publications(
         raise Failed(
             "publication_missing",
             f"{connector}: there is no publication {main}, and `manage: false` forbids to make it",
-            hint=create_publication_sql(main, tables, _ACTIONS[True], connection.info.server_version),
+            hint="\n".join(publication_sql(main, tables, connection.info.server_version)),
         )
     published = published_tables(connection, names)
+    changing = published if names == [main] else published_tables(connection, [main])
     for table, info in tables.items():
-        if table not in published:
+        if table not in (changing if info.can_change else published):
             partitioned = f" If it is there: ALTER PUBLICATION {_identifier(main)} SET (publish_via_partition_root);"
             raise Failed(
                 "not_published",

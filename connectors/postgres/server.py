@@ -33,23 +33,6 @@ def pause(seconds: float, stopping: Callable[[], bool]) -> None:
     time.sleep(seconds)
 
 
-def check_ready(connection: psycopg.Connection[Any], connector: str) -> None:
-    """Settings without which nothing works.
-
-    Raises:
-        Failed: ``wal_level``, ``standby``.
-    """
-    level, standby = row(connection, "SELECT current_setting('wal_level'), pg_catalog.pg_is_in_recovery()")
-    if level != "logical":
-        raise Failed(
-            "wal_level",
-            f"{connector}: wal_level is {level}, so the log does not carry rows",
-            hint="ALTER SYSTEM SET wal_level = logical; then restart the server.",
-        )
-    if standby:
-        raise Failed("standby", f"{connector}: the server is a standby", hint="Point the URL at the primary.")
-
-
 def find_tables(
     connection: psycopg.Connection[Any], wanted: Iterable[TableId], connector: str
 ) -> dict[TableId, CatalogTable]:

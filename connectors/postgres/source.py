@@ -17,11 +17,12 @@ from connectors.postgres.catalog import read_types, table_by_oid
 from connectors.postgres.config import inserts_publication, publication_name, slot_name
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import translate
+from connectors.postgres.platform import check_ready
 from connectors.postgres.position import PostgresPosition
 from connectors.postgres.publication import check_publications, ensure_publications, publication_entries
 from connectors.postgres.relations import Catalog, Relations, catalog_key
 from connectors.postgres.replication import Replication
-from connectors.postgres.server import check_ready, find_tables
+from connectors.postgres.server import find_tables
 from connectors.postgres.slot import check_slot, check_usable, create_slot, read_slot, wait_until_free
 from connectors.postgres.snapshots import PostgresSnapshots
 from connectors.postgres.spool import TransactionSpool

@@ -3,6 +3,8 @@
 import pytest
 
 from connect.api import Severity, TableOptions
+from connect.cli.doctor import script
+from connect.runtime.doctor import Checked
 from connect.schema.model import TableId
 from connectors.postgres import PLUGIN
 
@@ -51,9 +53,27 @@ def test_each_missing_right_comes_with_its_grant(world):
     for statement in (remedy(found, "role"), remedy(found, "public.t"), remedy(found, "s.t")):
         world.sql(*[part for part in statement.split(";") if part.strip()])
     assert problems(findings(world, "public.t", "s.t", url=url)) == {"publication"}
-    world.sql(remedy(found, "publication").partition(": ")[2].partition("}`")[2].split(": ", 1)[-1])
+    world.sql(remedy(found, "publication"))
     keys = {"url": url, "publication": {"manage": False}}
     assert problems(findings(world, "public.t", "s.t", **keys)) == set()
+    world.sql(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_the_script_for_the_administrator_mends_what_it_says(world):
+    role = f"cdc_{world.database}"
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE keyless (a int)", f"CREATE ROLE {role} LOGIN")
+    keys = {"url": world.server.url(world.database, user=role), "publication": {"manage": False}}
+    wanted = ["public.t", "public.keyless"]
+    mine = {"url": keys["url"]}
+    found = [one for one in findings(world, *wanted, **mine) if one.check != "max_slot_wal_keep_size"]
+
+    for line in script([Checked("shop", one) for one in found]).splitlines():
+        if line and not line.startswith("--"):
+            world.sql(line)
+
+    assert problems(findings(world, *wanted, **keys)) == set()
+    left = [f.check for f in findings(world, *wanted, **keys) if f.severity is Severity.WARNING]
+    assert left == ["max_slot_wal_keep_size", "public.keyless"]
     world.sql(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
