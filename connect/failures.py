@@ -142,6 +142,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         _SOURCE_WAITS,
         "Make the folder writable for the user who runs the worker, let nothing else clean it, and start again.",
     ),
+    "tables_appeared": Explanation(
+        "The server has new tables that a pattern of the file names.",
+        "Nothing is lost: they are read from their first row on, the others go on where they were.",
+        "Nothing: the source starts anew by itself, at once. To leave such tables out, name them under exclude:.",
+    ),
     "tables": Explanation(
         "The tables that the file names do not fit the tables that the server has.",
         _NOT_STARTED,

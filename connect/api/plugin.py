@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from connect.api.preflight import Finding
     from connect.api.tables import TableInfo
+    from connect.schema.model import TableId
 
 ENTRY_POINT_GROUP = "connect.plugins"
 
@@ -80,6 +81,8 @@ class Plugin:
             and under a topic's entry in ``topics:``.
         version: Of the plugin, for ``connect plugins``.
         discover: A source's tables as its server has them, or those that a pattern might mean.
+        uncaptured: ``(config, group, connector) -> tables``: those that the log does not carry for this source, each
+            with the SQL that lets it. One that a pattern names is NOT CAPTURED then; an exact name stops the source.
         preflight: ``(config, context-like mapping) -> findings`` for ``doctor``.
         remove: Undo what the first open created on the server (slot, publication); one sentence for each thing.
         rebuild: Drop what a sink made in its target, nothing else; returns one sentence for each thing.
@@ -97,6 +100,7 @@ class Plugin:
     target: type[BaseModel] | None = None
     version: str = ""
     discover: Callable[[Any], list[TableInfo]] = field(default=lambda _: [])
+    uncaptured: Callable[[Any, str, str], Mapping[TableId, str]] = field(default=lambda *_: {})
     preflight: Callable[[Any, Any], Iterable[Finding]] = _nothing
     remove: Callable[[Any, Any], Iterable[str]] = _nothing
     rebuild: Callable[[Any, Any], Iterable[str]] = _nothing

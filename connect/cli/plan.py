@@ -55,6 +55,8 @@ def _source(source: PlannedSource) -> Iterator[Text]:
     yield Text(f"\nsource {escape(source.name)} ({source.plugin}): {len(source.tables)} table(s)", "bold")
     for table in source.tables:
         yield from _table(table)
+    for name, remedy in source.uncaptured.items():
+        yield Text(f"  {escape(name)}: NOT CAPTURED, the log does not carry it: {escape(remedy)}", "yellow")
     if source.left_out:
         yield Text(f"  not captured: {', '.join(map(escape, source.left_out))}", "dim")
 

@@ -49,6 +49,11 @@ def resolve_tables(source: SourceConfig, discovered: Sequence[TableInfo]) -> dic
     return found
 
 
+def named_exactly(source: SourceConfig, table: TableId) -> bool:
+    """Whether the file has the table's own name, not only a pattern that matches it."""
+    return any(entry.pattern and entry.pattern.exact and entry.pattern.matches(str(table)) for entry in source.tables)
+
+
 def _options(info: TableInfo, chosen: Chosen, problems: list[Problem]) -> TableOptions:
     """The final options; what does not fit the table is added to ``problems``."""
     options: dict[str, Any] = dict(chosen.options)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from connect.api.preflight import Finding, Severity
 from connect.api.sink import SinkContext
 from connect.compiled import COMPILED, WHY_NOT_COMPILED
-from connect.config.tables import resolve_tables
 from connect.errors import ConfigError, ConnectError
 from connect.kafka import brokers
-from connect.runtime.tasks import SinkTopics, registry_client, source_job, tables_of
+from connect.runtime.discovered import discover
+from connect.runtime.tasks import SinkTopics, registry_client, source_job
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,7 +73,10 @@ def _source(config: Config, source: SourceConfig) -> Iterator[Finding]:
     """The plugin's checks for the tables that the file names; what is wrong with the names comes first."""
     tables: Mapping[TableId, TableOptions] = {}
     try:
-        tables = resolve_tables(source, tables_of(source))
+        found = discover(config.name, source)
+        tables = found.options
+        for table, remedy in found.uncaptured.items():
+            yield Finding(str(table), Severity.WARNING, "NOT CAPTURED: the log does not carry it", remedy, is_sql=True)
     except ConfigError as error:
         for problem in error.problems:
             yield Finding("tables", Severity.PROBLEM, f"{problem.where}: {problem.message}", problem.fix)

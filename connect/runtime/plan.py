@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from connect.api.tables import TableInfo, TableOptions, View
 from connect.config.conflicts import server_of
 from connect.config.problems import by_place
-from connect.config.tables import resolve_tables
 from connect.config.topics import TargetOptions, resolve_topics
 from connect.errors import ConfigError, Problem
 from connect.kafka.topics import STATE, Topics, events_settings
 from connect.record import plain_shape
-from connect.runtime.tasks import SinkTopics, registry_client, source_job, tables_of
+from connect.runtime.discovered import discover
+from connect.runtime.tasks import SinkTopics, registry_client, source_job
 from connect.schema.avro import key_subject, value_subject
 from connect.schema.model import DECIMAL, Field, TableId
 
@@ -79,12 +79,13 @@ class PlannedTable:
 
 @dataclass(frozen=True)
 class PlannedSource:
-    """A source: what it captures, and which tables of the server it leaves out."""
+    """A source: what it captures, which tables of the server it leaves out, and which it would have to (→ SQL)."""
 
     name: str
     plugin: str
     tables: tuple[PlannedTable, ...]
     left_out: tuple[str, ...]
+    uncaptured: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -171,21 +172,21 @@ class _Planner:
             return None
 
     def _source(self, source: SourceConfig) -> PlannedSource:
-        infos = tables_of(source)
-        options = resolve_tables(source, infos)
+        found = discover(self._config.name, source)
         job = source_job(self._config, source, lambda _: None, lambda: False)
-        captured = {info.table: (info, options[info.table]) for info in infos if info.table in options}
-        block = job.block(job.build(job.context(options, lambda _: None)))
-        pipeline = job.pipeline(captured)
+        block = job.block(job.build(job.context(found.options, lambda _: None)))
+        pipeline = job.pipeline(found.captured)
         tables = []
-        for info, choice in captured.values():
+        for info, choice in found.captured.values():
             schema = info.schema.with_key(choice.key or info.schema.key)
             published = pipeline.shape(plain_shape(schema)).schema
             topics = self._table_topics(job, info.table, choice, published)
             subjects = [subject for topic in topics for subject in _subjects(topic.name, published, block, choice)]
             tables.append(_planned(info, choice, published, topics, self._registered(subjects)))
-        left_out = tuple(sorted(str(info.table) for info in infos if info.table not in options))
-        return PlannedSource(source.name, source.plugin.name, tuple(tables), left_out)
+        uncaptured = {str(table): remedy for table, remedy in found.uncaptured.items()}
+        others = {str(info.table) for info in found.infos if info.table not in found.options}
+        left_out = tuple(sorted(others - uncaptured.keys()))
+        return PlannedSource(source.name, source.plugin.name, tuple(tables), left_out, uncaptured)
 
     def _registered(self, subjects: Sequence[Subject]) -> tuple[dict[str, str], list[str]]:
         """Schemas by subject, and notes on those that the registry refuses now; none of both where there is none."""

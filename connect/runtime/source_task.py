@@ -38,6 +38,7 @@ from connect.runtime.report import State, TableReport, TaskReport
 from connect.runtime.shape_history import ShapeHistory
 from connect.runtime.state_keys import StateKeys
 from connect.runtime.stream_writer import StreamWriter
+from connect.runtime.table_watch import TableWatch
 from connect.runtime.table_writer import TableWriter
 from connect.runtime.truncate import key_rows
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from connect.api.source import Source, SourceBatch, SourceContext
     from connect.api.tables import TableInfo, TableOptions
     from connect.config.window import Window
+    from connect.runtime.discovered import Discovered
     from connect.runtime.table_writer import Pipeline
     from connect.schema.formats import Encoder, Format, Reader, SourceBlock
     from connect.schema.model import TableId
@@ -77,7 +79,7 @@ class SourceJob:
         name: The connector's name in the file.
         group: The worker group's name.
         kafka: librdkafka settings of the connection.
-        discover: The tables to capture: as the server has them, and their final options.
+        discover: The tables to capture, as the server has them now.
         context: What the plugin is given, for these tables, and where it says what it waits for.
         build: Build the plugin's source.
         wire: Build the format, from the notes that were stored.
@@ -89,6 +91,7 @@ class SourceJob:
         max_rows_per_second: Of snapshots.
         window: Hours in which snapshots read; None for any time.
         adopt: Whether topics that hold records of somebody else may be written to.
+        widens: Whether a pattern may name tables that appear while it runs.
         report: Told the whole state about twice a second.
         stopping: True once the task should end.
     """
@@ -96,7 +99,7 @@ class SourceJob:
     name: str
     group: str
     kafka: Mapping[str, Any]
-    discover: Callable[[], Mapping[TableId, tuple[TableInfo, TableOptions]]]
+    discover: Callable[[], Discovered]
     context: Callable[[Mapping[TableId, TableOptions], Callable[[str], None]], SourceContext]
     build: Callable[[SourceContext], Source]
     wire: Callable[[Mapping[str, dict[str, Any]]], Format]
@@ -108,6 +111,7 @@ class SourceJob:
     max_rows_per_second: int | None
     window: Window | None
     adopt: bool
+    widens: bool
     report: Callable[[TaskReport], None]
     stopping: Callable[[], bool]
 
@@ -161,6 +165,7 @@ class SourceTask:
         self._reports: dict[TableId, TableReport] = {}
         self._keyless: KeylessFilter | None = None
         self._snapshots: Snapshots | None = None
+        self._watch: TableWatch | None = None
 
     # --- start -------------------------------------------------------------------------------------------------
 
@@ -188,6 +193,7 @@ class SourceTask:
             if self._boundary and self._snapshot_due(batch):
                 self._snapshot_turn()
             self._tell(force=False)
+            self._take_up_tables()
         if self._boundary:
             self._commit()
 
@@ -267,7 +273,8 @@ class SourceTask:
 
     def _start(self) -> None:
         job = self._job
-        tables = job.discover()
+        found = job.discover()
+        tables = found.captured
         options = {table: choice for table, (_, choice) in tables.items()}
         self._store.ensure()
         producer = self._producer = self._new_producer(TRANSACTION_TIMEOUT_MS)
@@ -284,12 +291,28 @@ class SourceTask:
         self._position = source.open(resume)
         failpoint("source.after_open")
         self._state_keys = StateKeys(job.kafka, self._topics, self._known, job.reader, self._rest)
-        self._make_writers(source, options, pipeline)
+        self._make_writers(source, tables, pipeline)
+        self._tell_uncaptured(found.uncaptured)
         self._begin_guest(source, tables)
         if resume is None:
             self._dirty = True  # the first position is stored before any row
             self._commit()
         self._tell(force=True)
+        if job.widens:
+            self._watch = TableWatch(job.name, job.discover, tables.keys())
+
+    def _tell_uncaptured(self, tables: Mapping[TableId, str]) -> None:
+        for table, remedy in tables.items():
+            _LOG.warning("%s: %s is NOT CAPTURED, the log does not carry it: %s", self._job.name, table, remedy)
+            self._report.tables[str(table)] = TableReport(phase="uncaptured", note=f"NOT CAPTURED: {remedy}")
+
+    def _take_up_tables(self) -> None:
+        """Tables appeared that the file's patterns name: a new start captures them, and goes on where this one ends."""
+        if self._watch is None or not self._watch.appeared or not self._boundary:
+            return
+        self._commit()
+        named = ", ".join(map(str, self._watch.appeared[:5]))
+        raise Retriable(f"{self._job.name}: new tables: {named}", code="tables_appeared", hint="They are captured now.")
 
     def _claim(self, tables: Mapping[TableId, Any], stored: dict[str, Any] | None) -> None:
         """Write who owns the connector now, and end the notes of tables that are captured no more.
@@ -356,11 +379,13 @@ class SourceTask:
             hint = "What was in it is gone. Start the source anew under another name, or restore the topic."
             raise Failed("topic_id_changed", message, hint=hint)  # F98
 
-    def _make_writers(self, source: Source, options: Mapping[TableId, TableOptions], pipeline: Pipeline) -> None:
+    def _make_writers(
+        self, source: Source, tables: Mapping[TableId, tuple[TableInfo, TableOptions]], pipeline: Pipeline
+    ) -> None:
         job = self._job
         wire = self._wire = job.wire(self._notes)
         common = job.block(source)
-        for table, choice in options.items():
+        for table, (info, choice) in tables.items():
             block = common if common.database else replace(common, database=table.schema)
             may_break = partial(job.may_break, tuple(self._topic_names[table].values()))
             history = ShapeHistory(table, choice, self._notes, self._remember, may_break)
@@ -374,7 +399,8 @@ class SourceTask:
                 evolve=history.shape,
                 bound=self._bound,
             )
-            self._reports[table] = self._report.tables[str(table)] = TableReport(phase="streaming")
+            note = "" if info.can_change else "its UPDATEs and DELETEs are NOT CAPTURED: it has no replica identity"
+            self._reports[table] = self._report.tables[str(table)] = TableReport(phase="streaming", note=note)
             self._rates[table] = _Rate()
 
     def _remember(self, name: str, note: dict[str, Any] | None) -> None:
@@ -638,6 +664,7 @@ class SourceTask:
 
     def close(self) -> None:
         """Let go of everything, in the order in which others wait for it. Idempotent."""
+        watch, self._watch = self._watch, None
         guest, self._guest = self._guest, None
         source, self._source = self._source, None
         producer, self._producer = self._producer, None
@@ -647,6 +674,8 @@ class SourceTask:
             guest.reader.close()
         if source is not None:
             source.close()
+        if watch is not None:
+            watch.close()
 
 
 def _not_ours(topic: str, source: str) -> Failed:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from connect.api.sink import SinkContext
 from connect.api.source import SourceContext
 from connect.api.tables import View
-from connect.config.tables import resolve_tables
 from connect.config.topics import TargetOptions, resolve_topics
-from connect.errors import ConfigError, ConnectError, Failed
+from connect.errors import ConfigError, Failed
+from connect.runtime.discovered import Discovered, discover
 from connect.runtime.sink_task import SinkSettings, SinkTask
 from connect.runtime.source_task import SourceJob, SourceTask
 from connect.runtime.status_file import folder as state_folder
@@ -22,7 +22,7 @@ from connect.schema.registry import RegistryClient, TlsFiles
 from connect.transforms.build import sink_pipeline, source_pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from connect.api.source import Source
     from connect.api.tables import TableInfo, TableOptions
@@ -64,31 +64,16 @@ def topic_name(prefix: str, table: TableId, view: View) -> str:
     return _NOT_IN_TOPIC_NAMES.sub("_", f"{prefix}.{table.schema}.{table.name}") + suffix
 
 
-def tables_of(source: SourceConfig) -> Sequence[TableInfo]:
-    """Every table of a source's server that can be captured.
-
-    Raises:
-        Failed, Retriable: The plugin's own, under the source's name.
-    """
-    try:
-        return source.plugin.discover(source.options)
-    except ConnectError as error:
-        error.message = f"{source.name}: {error.message}"
-        raise
-
-
-def discover(source: SourceConfig) -> dict[TableId, tuple[TableInfo, TableOptions]]:
-    """The tables that a source captures, as its server has them now.
+def _discovered(group: str, source: SourceConfig) -> Discovered:
+    """The same for a task.
 
     Raises:
         Failed: ``tables``: the file does not fit the server; ``Retriable``: the server is not there.
     """
-    found = {info.table: info for info in tables_of(source)}
     try:
-        options = resolve_tables(source, list(found.values()))
+        return discover(group, source)
     except ConfigError as error:
         raise _misfit(error) from None
-    return {table: (found[table], choice) for table, choice in options.items()}
 
 
 def _misfit(error: ConfigError) -> Failed:
@@ -131,7 +116,7 @@ def source_job(
         name=source.name,
         group=config.name,
         kafka=config.kafka.settings(),
-        discover=lambda: discover(source),
+        discover=lambda: _discovered(config.name, source),
         context=context,
         build=lambda context: source.plugin.build(source.options, context),
         wire=wire,
@@ -143,6 +128,7 @@ def source_job(
         max_rows_per_second=source.max_rows_per_second,
         window=source.window,
         adopt=source.adopt,
+        widens=any(entry.pattern and not entry.pattern.exact for entry in source.tables),
         report=report,
         stopping=stopping,
     )

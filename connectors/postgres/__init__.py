@@ -16,6 +16,7 @@ PLUGIN = Plugin(
     capabilities=Capabilities(snapshots=True, resumes_inside_transactions=True, truncate=True, deletes=True),
     version="0.1.0",
     discover=later("connectors.postgres.discover:discover"),
+    uncaptured=later("connectors.postgres.discover:uncaptured"),
     preflight=later("connectors.postgres.preflight:preflight"),
     remove=later("connectors.postgres.preflight:remove"),
     failures=FAILURES,

@@ -10,12 +10,15 @@ import psycopg
 from connect.api import TableInfo
 from connectors.postgres.catalog import all_tables, read_types
 from connectors.postgres.chunk_sql import sent_columns
+from connectors.postgres.config import inserts_publication, publication_name
 from connectors.postgres.connection import connect
 from connectors.postgres.errors import translate
 from connectors.postgres.pgoutput import split_tuple
+from connectors.postgres.publication import add_table_sql, foreign_tables, publication_exists, published_tables
 from connectors.postgres.relations import ShapeColumn, build_shape, catalog_key, quoted
 
 if TYPE_CHECKING:
+    from connect.schema.model import TableId
     from connectors.postgres.catalog import CatalogTable
     from connectors.postgres.config import PostgresConfig
     from connectors.postgres.types import TypeCatalog
@@ -33,6 +36,30 @@ def discover(config: PostgresConfig) -> list[TableInfo]:
             return [table_info(table, types, config, version) for table in all_tables(connection)]
         except psycopg.Error as error:
             raise translate(error, "reading the catalog") from None
+
+
+def uncaptured(config: PostgresConfig, group: str, connector: str) -> dict[TableId, str]:
+    """Tables that the source's publications leave out and that no start of it adds: the SQL that adds each.
+
+    A start adds them where Connect manages the publications and its role owns the tables. Empty while there is no
+    publication: the first start makes it, or says why not.
+
+    Raises:
+        Retriable, Failed: As ``connection.connect``.
+    """
+    main = publication_name(config, group, connector)
+    with contextlib.closing(connect(config, connector)) as connection:
+        try:
+            if not publication_exists(connection, main):
+                return {}
+            inserts = publication_exists(connection, inserts_publication(main))
+            every = published_tables(connection, [main, inserts_publication(main)])
+            changing = published_tables(connection, [main])
+            left_out = [t for t in all_tables(connection) if t.table not in (changing if t.can_change else every)]
+            foreign = foreign_tables(connection, left_out) if config.publication.manage else left_out
+        except psycopg.Error as error:
+            raise translate(error, f"{connector}: reading the publication {main}") from None
+    return {table.table: add_table_sql(main, table, inserts=inserts) for table in foreign}
 
 
 def table_info(table: CatalogTable, types: TypeCatalog, config: PostgresConfig, server_version: int) -> TableInfo:

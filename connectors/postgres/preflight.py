@@ -17,6 +17,7 @@ from connectors.postgres.platform import Platform, Step, logical_step, platform_
 from connectors.postgres.publication import (
     check_publications,
     drop_publications,
+    foreign_tables,
     publication_exists,
     publication_sql,
 )
@@ -286,17 +287,12 @@ def _publication(
 
 
 def _may_publish(connection: Connection, main: str, tables: dict[TableId, CatalogTable]) -> Iterator[Finding]:
-    create, foreign = row(
-        connection,
-        "SELECT pg_catalog.has_database_privilege(current_database(), 'CREATE'),"
-        " (SELECT count(*) FROM pg_catalog.pg_class WHERE oid = ANY(%s::oid[])"
-        " AND NOT pg_catalog.pg_has_role(relowner, 'USAGE'))",
-        ([info.oid for info in tables.values()],),
-    )
+    (create,) = row(connection, "SELECT pg_catalog.has_database_privilege(current_database(), 'CREATE')")
+    foreign = foreign_tables(connection, list(tables.values()))
     if create and not foreign:
         yield Finding("publication", _OK, f"the first start makes the publication {main}")
         return
-    what = f"{foreign} of the tables belong to other roles" if foreign else "no CREATE on the database"
+    what = f"{len(foreign)} of the tables belong to other roles" if foreign else "no CREATE on the database"
     yield Finding(
         "publication",
         _PROBLEM,

@@ -193,8 +193,7 @@ def check_publications(
             raise Failed(
                 "not_published",
                 f"{connector}: {table} is not in the publication {main}",
-                hint=f"ALTER PUBLICATION {_identifier(main)} ADD TABLE {quoted(table)};"
-                + (partitioned if info.kind == "p" else ""),
+                hint=add_table_sql(main, info, inserts=len(names) > 1) + (partitioned if info.kind == "p" else ""),
             )
     _check_actions(connection, names, connector)
     return names
@@ -227,6 +226,22 @@ def published_tables(connection: psycopg.Connection[Any], names: Sequence[str]) 
         TableId(schema, table): Published(tuple(columns) if columns is not None else None, row_filter)
         for schema, table, columns, row_filter in rows
     }
+
+
+def foreign_tables(connection: psycopg.Connection[Any], tables: Sequence[CatalogTable]) -> list[CatalogTable]:
+    """Those that belong to other roles: only their owner may add them to a publication."""
+    query = "SELECT oid FROM pg_catalog.pg_class WHERE oid = ANY(%s) AND NOT pg_catalog.pg_has_role(relowner, 'USAGE')"
+    found = {oid for (oid,) in connection.execute(query, ([info.oid for info in tables],))}
+    return [info for info in tables if info.oid in found]
+
+
+def add_table_sql(main: str, info: CatalogTable, *, inserts: bool) -> str:
+    """What adds a table to the publication that it belongs in; ``inserts``: that of inserts alone is there."""
+    table = quoted(info.table)
+    if info.can_change or not inserts:
+        identity = "" if info.can_change else f"ALTER TABLE {table} REPLICA IDENTITY FULL; "
+        return f"{identity}ALTER PUBLICATION {_identifier(main)} ADD TABLE {table};"
+    return f"ALTER PUBLICATION {_identifier(inserts_publication(main))} ADD TABLE {table};"
 
 
 _SCHEMA_ENTRIES: Final = """

@@ -17,6 +17,7 @@ from connect.errors import Failed, Fenced, Retriable
 from connect.kafka.positions import PositionStore, read_to
 from connect.kafka.topics import Topics
 from connect.record import ChangeEvent, Op, plain_row, plain_shape
+from connect.runtime.discovered import Discovered
 from connect.runtime.source_task import SourceJob, SourceTask
 from connect.schema.formats import SourceBlock
 from connect.schema.json import JsonFormat
@@ -119,11 +120,12 @@ class World:
 
     def job(self, steps):
         options = TableOptions(snapshot="never")
+        info = TableInfo(schema=SCHEMA, identity=("id",), rows=0, bytes=0)
         return SourceJob(
             name="shop",
             group=self.group,
             kafka=self.kafka,
-            discover=lambda: {TABLE: (TableInfo(schema=SCHEMA, identity=("id",), rows=0, bytes=0), options)},
+            discover=lambda: Discovered([info], {TABLE: options}, {}),
             context=lambda tables, say: None,
             build=lambda context: self.script(steps, self),
             wire=lambda notes: JsonFormat(),
@@ -134,6 +136,8 @@ class World:
             topic=lambda table, view: f"{self.group}.{table}" + (".events" if view is View.EVENTS else ""),
             max_rows_per_second=None,
             adopt=False,
+            widens=False,
+            window=None,
             report=lambda report: None,
             stopping=lambda: self.stop,
         )
