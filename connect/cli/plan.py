@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path  # noqa: TC003 - Typer reads annotations when it runs
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +13,8 @@ from rich.text import Text
 
 from connect.cli import figures
 from connect.config.load import load_config
+from connect.config.problems import nearest
+from connect.errors import ConnectError
 from connect.runtime.logs import escape
 from connect.runtime.plan import make_plan
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 def plan(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configuration files.", show_default=False)],
     *,
+    table: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Only this table: its options, and the line that decided each.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a run would make: topics, keys, schemas, partitions, targets. Nothing is made.
@@ -32,12 +37,35 @@ def plan(
     Exit codes: 0 it can be made, 1 a server is not there, 2 problems in the files or with what exists.
     """
     made = make_plan(load_config(files))
+    if table is not None:
+        made = _only(made, table)
     if as_json:
         print(json.dumps(asdict(made)))
         return
     console = Console(highlight=False, soft_wrap=True)
-    for line in lines(made):
+    for line in lines(made) if table is None else _deciding(made):
         console.print(line)
+
+
+def _only(made: Plan, name: str) -> Plan:
+    """The plan of one table alone."""
+    chosen = [replace(source, tables=tuple(t for t in source.tables if t.table == name)) for source in made.sources]
+    chosen = [replace(source, left_out=(), uncaptured={}) for source in chosen if source.tables]
+    if not chosen:
+        captured = [table.table for source in made.sources for table in source.tables]
+        message = f"no source of the file captures a table {name}"
+        raise ConnectError(message, code="table_missing", hint=nearest(name, captured))
+    return replace(made, sources=chosen, sinks=[], internal=[])
+
+
+def _deciding(made: Plan) -> Iterator[Text]:
+    for source in made.sources:
+        yield Text(f"source {escape(source.name)}", "bold")
+        for table in source.tables:
+            yield from _table(table)
+            for name, option in table.options.items():
+                value = escape(json.dumps(option.value, ensure_ascii=False))
+                yield Text.assemble(f"      {name}: {value}  ", (escape(option.origin) or "default", "dim"))
 
 
 def lines(made: Plan) -> Iterator[Text]:

@@ -36,6 +36,11 @@ _ATTRIBUTES: dict[tuple[str, ...], str] = {
 }
 
 
+def name_in_file(attribute: str) -> str:
+    """``events.keep`` of ``events_keep_ms``: how an option of a table is written."""
+    return next((".".join(path) for path, name in _ATTRIBUTES.items() if name == attribute), attribute)
+
+
 def names(raw: Any, path: DataPath, report: Report) -> dict[str, Any]:
     """``tables:`` or ``topics:`` as a mapping name → options, whether it was a list or a mapping."""
     if isinstance(raw, dict):

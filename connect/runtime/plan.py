@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.api.tables import TableInfo, TableOptions, View
 from connect.config.conflicts import server_of
 from connect.config.problems import by_place
+from connect.config.selections import name_in_file
 from connect.config.topics import TargetOptions, resolve_topics
 from connect.errors import ConfigError, Problem
 from connect.kafka.topics import STATE, Topics, events_settings
@@ -51,6 +52,14 @@ class PlannedTopic:
 
 
 @dataclass(frozen=True)
+class PlannedOption:
+    """A table's option in the end: its value, and ``file:line`` of what decided it; "" where it is the default."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True)
 class PlannedTable:
     """A captured table.
 
@@ -64,6 +73,7 @@ class PlannedTable:
         new_columns: What a later column does.
         notes: What an operator should know.
         schemas: Subject → Avro schema, where the file names a registry: what is registered, or has to be beforehand.
+        options: Each of its options.
     """
 
     table: str
@@ -75,6 +85,7 @@ class PlannedTable:
     new_columns: str
     notes: tuple[str, ...]
     schemas: Mapping[str, str]
+    options: Mapping[str, PlannedOption]
 
 
 @dataclass(frozen=True)
@@ -263,7 +274,23 @@ def _planned(
         new_columns=choice.new_columns,
         notes=tuple(notes),
         schemas=schemas,
+        options=_options(choice),
     )
+
+
+def _options(choice: TableOptions) -> dict[str, PlannedOption]:
+    origin = choice.origin or {}
+    values = {each.name: _plain(getattr(choice, each.name)) for each in fields(choice) if each.name != "origin"}
+    values["events_keep_ms"] = "forever" if choice.events_keep_ms < 0 else f"{choice.events_keep_ms}ms"
+    return {name_in_file(name): PlannedOption(value, origin.get(name, "")) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return value if isinstance(value, str | int | bool | None) else str(value)
 
 
 def type_word(column: Field) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,7 +24,6 @@ from connect.schema.model import Field, Kind, TableId, TableSchema, Type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +104,8 @@ def _drop(kafka: str, topic: str) -> None:
     admin.delete_topics([topic])[topic].result(20)
 
 
-def planned(connect: Any, file: str) -> dict[str, Any]:
-    code, out, err = connect("plan", file, "--json")
+def planned(connect: Any, file: str, *more: str) -> dict[str, Any]:
+    code, out, err = connect("plan", file, "--json", *more)
     assert code == 0, err
     found: dict[str, Any] = json.loads(out)
     return found
@@ -136,6 +136,28 @@ def test_plan_shows_topics_keys_schemas_and_partitions(connect, write, group):
         },
     ]
     assert source["left_out"] == ["old.orders", "public.customers", "public.log"]
+
+
+def test_plan_of_one_table_names_the_line_that_decided_each_option(connect, write):
+    file = write("    tables:\n      'public.*': {new_columns: hold}\n      public.orders: {partitions: 3}")
+    lines = {text: number for number, text in enumerate(Path(file).read_text().splitlines(), 1)}
+    at = {word: next(n for text, n in lines.items() if word in text) for word in ("hold", "partitions: 3")}
+
+    code, out, _ = connect("plan", file, "--table", "public.orders")
+    assert code == 0
+    assert f'new_columns: "hold"  {file}:{at["hold"]}' in out
+    assert f"partitions: 3  {file}:{at['partitions: 3']}" in out
+    assert 'views: ["state"]  default' in out
+    assert "public.customers" not in out
+
+    (source,) = planned(connect, file, "--table", "public.orders")["sources"]
+    assert source["tables"][0]["options"]["partitions"]["value"] == 3
+
+
+def test_plan_of_a_table_that_is_not_captured_names_the_nearest(connect, write):
+    code, _, err = connect("plan", write("    tables: [public.orders]"), "--table", "public.ordesr")
+    assert code == 1
+    assert "public.orders" in err
 
 
 def test_plan_shows_a_table_as_its_transforms_leave_it(connect, write, group):
