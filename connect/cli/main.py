@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "plan": Lazy("connect.cli.plan:plan", "Show what a run would make: topics, keys, schemas, targets."),
     "doctor": Lazy("connect.cli.doctor:doctor", "Ask every server: settings, rights, slots, disks, limits."),
     "topic": Lazy("connect.cli.topic:app", "Look into topics: decoded records."),
+    "dead-letters": Lazy("connect.cli.dead_letters:dead_letters", "List the records that a sink put aside, and why."),
     "plugins": Lazy("connect.cli.plugins:plugins", "List the installed plugins and their options."),
     "remove": Lazy("connect.cli.remove:remove", "Drop a source's slot and publications, and forget its position."),
     "rebuild": Lazy("connect.cli.rebuild:rebuild", "Drop what a sink made; its next start fills it again."),

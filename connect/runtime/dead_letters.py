@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from connect.kafka.consumer import Raw
     from connect.kafka.topics import Topics
 
-_PREFIX: Final = "__connect.errors."  # the header names of Kafka Connect's dead-letter queues
+PREFIX: Final = "__connect.errors."  # the header names of Kafka Connect's dead-letter queues
 
 
 class DeadLetters:
@@ -50,5 +50,5 @@ class DeadLetters:
             "connector.name": self._connector,
             "exception.message": error,
         }
-        headers = [(_PREFIX + name, text.encode()) for name, text in texts.items()]
-        return headers if raw.key is None else [*headers, (_PREFIX + "key", raw.key)]
+        headers = [(PREFIX + name, text.encode()) for name, text in texts.items()]
+        return headers if raw.key is None else [*headers, (PREFIX + "key", raw.key)]

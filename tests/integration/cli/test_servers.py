@@ -14,10 +14,15 @@ import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from connect.api.sink import TopicPartition
 from connect.cli import main as cli
+from connect.kafka.appender import Appender
+from connect.kafka.consumer import Raw
+from connect.kafka.positions import read_to
 from connect.kafka.producer import TransactionalProducer
 from connect.kafka.topics import STATE, Topics, TopicSpec
 from connect.record import ChangeEvent, Op, plain_row
+from connect.runtime.dead_letters import DeadLetters
 from connect.schema.formats import SourceBlock
 from connect.schema.json import JsonFormat
 from connect.schema.model import Field, Kind, TableId, TableSchema, Type
@@ -380,3 +385,35 @@ def test_topic_show_names_a_topic_that_is_not_there(connect, kafka):
 
     assert code == 1
     assert "there is no topic e-no-such-topic" in err
+
+
+def test_dead_letters_are_listed_decoded_with_their_cause(connect, write, filled, group, kafka, tmp_path):
+    sink = f"{{plugin: sql, url: 'sqlite:///{tmp_path}/w.db', topics: ['{group}-s.*.*'], on_error: dead_letter}}"
+    file = write("    tables: [public.orders]", f"sinks: {{w: {sink}}}")
+    settings = {"bootstrap.servers": kafka}
+    ends = enumerate(Topics(settings).ends(filled, 2))
+    message = next(m for partition, end in ends for m in read_to(settings, filled, partition, end, 30.0))
+    place = TopicPartition(filled, "", message.partition())
+    good = Raw(place, message.offset(), message.timestamp()[1], message.key(), message.value())
+    poisoned = good._replace(offset=99, value=b"{")
+    letters = DeadLetters(Topics(settings), Appender(settings), "w", f"{group}.w.dead", -1)
+    code, _, err = connect("dead-letters", "w", file)
+    assert (code, "there is no topic" in err) == (1, True)
+
+    letters.send([(good, "value too long"), (poisoned, "no JSON")])
+    letters.send([(good, "value too long")])  # as after a kill
+
+    code, out, _ = connect("dead-letters", "w", file, "--json")
+    first, second = [json.loads(line) for line in out.splitlines()]
+    assert (code, first["connector"], first["error"]) == (0, "w", "value too long")
+    assert first["record"]["offset"] == good.offset
+    assert first["record"]["key"]
+    assert second["record"]["where"] == poisoned.where
+    code, out, _ = connect("dead-letters", "w", file)
+    assert out.endswith(f"2 record(s) of w in {group}.w.dead\n")
+
+
+def test_dead_letters_of_a_sink_that_is_not_in_the_file_are_refused(connect, write):
+    code, _, err = connect("dead-letters", "w", write("    tables: [public.orders]"))
+    assert code == 2
+    assert "no sink w" in err or "w" in err
