@@ -142,6 +142,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         _SOURCE_WAITS,
         "Make the folder writable for the user who runs the worker, let nothing else clean it, and start again.",
     ),
+    "keyless": Explanation(
+        "A table without a key was to be read again.",
+        "Nothing is lost, and nothing was changed.",
+        "Give the table a key, or one in the file with key:, or start the source anew under another name.",
+    ),
     "tables_appeared": Explanation(
         "The server has new tables that a pattern of the file names.",
         "Nothing is lost: they are read from their first row on, the others go on where they were.",

@@ -9,7 +9,7 @@ import typer
 
 from connect.cli.asking import confirmed, tell
 from connect.config.load import load_config
-from connect.runtime.maintenance import known, rebuild_sink, refuse_while_running
+from connect.runtime.maintenance import known, rebuild_sink
 
 
 def rebuild(
@@ -21,11 +21,12 @@ def rebuild(
 ) -> None:
     """Drop the tables or indices that a sink made, and nothing else; its next start fills them again.
 
+    Where a worker of yours runs it, the sink is paused meanwhile and fills them at once.
+
     Exit codes: 0 done, 1 failed, 2 faults in the files, 3 not confirmed.
     """
     config = load_config(files)
     known(sink, config.sinks, "sink")
-    refuse_while_running(config.name)
-    confirmed(f"Drop what {sink} made in its target? The next run fills it again from the topics.", yes=yes)
+    confirmed(f"Drop what {sink} made in its target? It is filled again from the topics.", yes=yes)
     done = rebuild_sink(config, sink)
     tell(done, nothing="There was nothing to drop.", as_json=as_json)

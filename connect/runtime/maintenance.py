@@ -1,21 +1,28 @@
-"""What an operator does to a stopped connector: take a source off its server, let a sink begin again."""
+"""What an operator does to a connector that stands still: take a source off its server, read or write anew."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from connect.api.sink import SinkContext
 from connect.errors import ConfigError, Failed, Problem
 from connect.kafka.positions import PositionStore
 from connect.kafka.producer import TransactionalProducer
 from connect.kafka.topics import Topics
-from connect.runtime import status_file
+from connect.runtime import control, status_file
+from connect.runtime.guest import snapshot_note
 from connect.runtime.tasks import SinkTopics, source_job
+from connect.schema.model import TableId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from connect.config.models import Config
+
+STOP_SECONDS: Final = 15.0
+_POLL_SECONDS: Final = 0.05
 
 
 def remove_source(config: Config, name: str) -> list[str]:
@@ -53,13 +60,82 @@ def rebuild_sink(config: Config, name: str) -> list[str]:
 
     Raises:
         ConfigError: The file has no such sink.
-        Failed: ``worker_running``, or what the plugin met.
+        Failed: What the plugin met.
     """
     sink = config.sinks[known(name, config.sinks, "sink")]
-    refuse_while_running(config.name)
     topics = SinkTopics(config, sink)
     context = SinkContext(sink.name, config.name, lambda topic: topics[topic].options)
-    return list(sink.plugin.rebuild(sink.options, context))
+    with at_rest(config.name, name):
+        return list(sink.plugin.rebuild(sink.options, context))
+
+
+def read_again(config: Config, name: str, tables: Sequence[str]) -> list[str]:
+    """Let the source's next start read tables anew, beside the log; one sentence for each thing done.
+
+    It is noted with the stored position, under the source's own transactional id (rule F-5).
+
+    Raises:
+        ConfigError: The file has no such source.
+        Failed: ``table_missing``: it does not capture a table, or has not read it yet; ``keyless``.
+    """
+    known(name, config.sources, "source")
+    kafka = config.kafka.settings()
+    store = PositionStore(kafka, Topics(kafka), config.name, name)
+    with at_rest(config.name, name):
+        producer = TransactionalProducer(kafka, f"{config.name}-{name}-0")
+        try:
+            producer.fence()
+            store.ensure()
+            position, notes = store.read()
+            anew = {snapshot_note(table): _again(name, table, notes) for table in map(_table, tables)}
+            if position is not None:
+                producer.begin()
+                store.send(producer, position, anew)
+                producer.commit()
+        finally:
+            producer.close()
+    return [f"{name} reads {table} anew." for table in tables]
+
+
+def _table(name: str) -> TableId:
+    schema, _, table = name.partition(".")
+    return TableId(schema, table)
+
+
+def _again(source: str, table: TableId, notes: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    note = notes.get(snapshot_note(table))
+    if note is None:
+        message = f"{source} has not begun to read {table}"
+        raise Failed("table_missing", message, hint="connect plan FILE shows which tables it captures.")
+    if "snapshot" in note or (note["rows"] and note["after"] is None):
+        message = f"{table} has no key: read again, its topic would have every row twice"
+        raise Failed("keyless", message, hint="Give it a key:, or start the source anew under another name.")
+    return {**note, "again": True}
+
+
+@contextmanager
+def at_rest(group: str, connector: str) -> Iterator[None]:
+    """One connector stands still meanwhile: paused where a worker of this user runs it, and resumed afterwards.
+
+    Raises:
+        Failed: ``worker_unreachable``, ``connector_unknown``, or it did not stop in time: ``worker_running``.
+    """
+    with ExitStack() as after:
+        for worker in status_file.find(group):
+            if not control.ask(worker.pid, {"command": "state", "connector": connector})["paused"]:
+                after.callback(control.ask, worker.pid, {"command": "resume", "connector": connector})
+                control.ask(worker.pid, {"command": "pause", "connector": connector})
+            _wait_until_still(worker.pid, connector)
+        yield
+
+
+def _wait_until_still(pid: int, connector: str) -> None:
+    deadline = time.monotonic() + STOP_SECONDS
+    while control.ask(pid, {"command": "state", "connector": connector})["running"]:
+        if time.monotonic() > deadline:
+            message = f"{connector} did not stop within {STOP_SECONDS:.0f} s in the worker, process {pid}"
+            raise Failed("worker_running", message, hint=f"Stop the worker: kill {pid}")
+        time.sleep(_POLL_SECONDS)
 
 
 def refuse_while_running(group: str) -> None:

@@ -467,14 +467,17 @@ class SourceTask:
     def _progress(self, table: TableId, *, again: bool) -> TableProgress:
         """How far a table's snapshot is; ``again``: the log lacks changes of it, so the next run begins (rule N8).
 
+        So it does where an operator asked for it: ``maintenance.read_again``.
+
         The new run is noted no later than the source notes that it captures the table again.
         """
         note = self._notes.get(snapshot_note(table))
         if note is None:
             return TableProgress(since=self._state_keys.ends(self._writers[table]))
         progress = TableProgress.from_note(note)
-        if again:
-            _LOG.warning("%s: the log lacks changes of %s, which is read again", self._job.name, table)
+        if again or note.get("again"):
+            why = "the log lacks changes of it" if again else "an operator asked for it"
+            _LOG.warning("%s: %s is read again: %s", self._job.name, table, why)
             progress = TableProgress(run=progress.run + 1, since=self._state_keys.ends(self._writers[table]))
             self._pending[snapshot_note(table)] = progress.to_note()
         return progress

@@ -255,7 +255,7 @@ class Supervisor:
         one.restarts += 1
 
     def _command(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What an operator asks for over the socket (``pause``, ``resume``, ``restart`` of one connector).
+        """What an operator asks for over the socket: ``pause``, ``resume``, ``restart``, ``state`` of one connector.
 
         Raises:
             Failed: ``command_unknown``, ``connector_unknown``.
@@ -269,6 +269,8 @@ class Supervisor:
             case "pause":
                 self._halt(one, paused=True)
                 return {"done": f"{name} is paused until `connect resume {name}` or the worker's next start"}
+            case "state":
+                return {"paused": one.paused, "running": one.process is not None}
             case "resume" if not one.paused:
                 return {"done": f"{name} was not paused"}
             case "resume" | "restart":

@@ -2,8 +2,12 @@
 
 from collections import Counter
 
+import psycopg
+import pytest
+
 from connect.config.load import load_config
-from connect.runtime.maintenance import remove_source
+from connect.errors import Failed
+from connect.runtime.maintenance import read_again, rebuild_sink, remove_source
 
 ROWS = "SELECT id, name FROM {} ORDER BY id"
 
@@ -76,3 +80,56 @@ def test_a_run_that_met_every_key_deletes_nothing(chain):
     remove_source(load_config([chain.folder / "chain.yaml"]), "s")
     run_once(chain)
     assert {op for op, *_ in chain.ops("people")} == {"r"}
+
+
+def test_a_table_is_read_again_at_an_operators_word_while_the_worker_runs(chain):
+    warehouse = two_tables(chain)
+    chain.start()
+    chain.streaming()
+    chain.caught_up()
+    with psycopg.connect(warehouse, autocommit=True) as damaged:
+        damaged.execute("DELETE FROM people WHERE id < 10")
+
+    done = read_again(load_config([chain.folder / "chain.yaml"]), "s", ["public.people"])
+
+    assert done == ["s reads public.people anew."]
+    chain.wait("its next run is done", lambda: chain.notes()["snapshot:public.people"] | {"rows": 0} == DONE_AGAIN)
+    chain.sql("UPDATE people SET name = 'later' WHERE id = 50")
+    chain.caught_up()
+    assert chain.rows(warehouse, ROWS.format("people")) == chain.sql(ROWS.format("people"))
+    assert Counter(op for op, _ in chain.ops("people")) == {"r": 100, "u": 1}
+    assert Counter(op for op, _ in chain.ops("orders")) == {"r": 50}
+
+
+DONE_AGAIN = {"run": 2, "after": ["50"], "rows": 0, "done": True}
+
+
+def test_a_table_that_is_not_captured_or_has_no_key_is_not_read_again(chain):
+    chain.sql("CREATE TABLE log (line text)")
+    chain.sql("INSERT INTO log VALUES ('a')")
+    run_once(chain)
+    config = load_config([chain.folder / "chain.yaml"])
+    for table, code in (("public.log", "keyless"), ("public.nothing", "table_missing")):
+        with pytest.raises(Failed) as refused:
+            read_again(config, "s", [table])
+        assert refused.value.code == code
+    chain.sql("INSERT INTO log VALUES ('b')")
+    run_once(chain)
+    assert [line for _, line in chain.ops("log", "line", view=".events")] == ["a", "b"]
+
+
+def test_a_sink_is_rebuilt_while_the_worker_runs(chain):
+    warehouse = two_tables(chain)
+    chain.start()
+    chain.streaming()
+    chain.caught_up()
+    with psycopg.connect(warehouse, autocommit=True) as damaged:
+        damaged.execute("UPDATE people SET name = 'damaged'")
+
+    rebuild_sink(load_config([chain.folder / "chain.yaml"]), "warehouse")
+
+    rows = chain.sql(ROWS.format("people"))
+    chain.wait("it is filled again", lambda: chain.rows(warehouse, ROWS.format("people")) == rows)
+    chain.sql("UPDATE people SET name = 'later' WHERE id = 50")
+    chain.caught_up()
+    assert chain.rows(warehouse, ROWS.format("people")) == chain.sql(ROWS.format("people"))
