@@ -59,6 +59,7 @@ class SourceContext:
         say: Tells the operator in one sentence what is going on or waited for; "" when it is over.
         stopping: True once the task should end; long waits look at it at least every 100 ms.
         temporary: It is only looked at: what the server keeps for this reader must end with the connection.
+        peers: Names of all sources of the group, this one's too; empty where they are not known.
     """
 
     connector: str
@@ -68,6 +69,7 @@ class SourceContext:
     say: Callable[[str], None] = field(default=lambda _: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
     temporary: bool = False
+    peers: frozenset[str] = frozenset()
 
 
 @runtime_checkable

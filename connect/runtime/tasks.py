@@ -98,7 +98,8 @@ def source_job(
 
     def context(tables: Mapping[TableId, TableOptions], say: Callable[[str], None]) -> SourceContext:
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return SourceContext(source.name, config.name, tables, spool, say=say, stopping=stopping)
+        peers = frozenset(config.sources)
+        return SourceContext(source.name, config.name, tables, spool, say=say, stopping=stopping, peers=peers)
 
     def block(built: Source) -> SourceBlock:
         return SourceBlock(

@@ -104,6 +104,11 @@ def default_name(group: str, connector: str) -> str:
     return f"{name[: _MAX_NAME - 13]}_{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
 
 
+def default_prefix(group: str) -> str:
+    """What the default names of a group's sources begin with, unless they are cut."""
+    return re.sub(r"[^a-z0-9_]", "_", f"connect_{group}__".lower())
+
+
 def slot_name(config: PostgresConfig, group: str, connector: str) -> str:
     """The replication slot of this source."""
     return config.slot or default_name(group, connector)

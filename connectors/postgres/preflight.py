@@ -23,7 +23,7 @@ from connectors.postgres.publication import (
 )
 from connectors.postgres.relations import catalog_key, quoted
 from connectors.postgres.server import row
-from connectors.postgres.slot import check_usable, drop_slot, read_slot
+from connectors.postgres.slot import check_usable, drop_slot, orphans, read_slot
 from connectors.postgres.types import TypeOptions, codec
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def preflight(config: PostgresConfig, context: SourceContext) -> Iterator[Findin
             if may_replicate and (slot is None or slot.active_pid is None):
                 yield from _stream(config, context.connector)
             yield from _slot(connection, name, slot)
+            for orphan in orphans(connection, context.group, context.peers):
+                yield Finding("slot", _WARNING, orphan.what, orphan.remedy)
             tables = tables_by_name(connection, context.tables)
             types = read_types(connection)
             for table, options in context.tables.items():

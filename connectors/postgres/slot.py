@@ -10,12 +10,13 @@ import psycopg
 from psycopg.pq import ExecStatus
 
 from connect.errors import Failed
+from connectors.postgres.config import default_name, default_prefix
 from connectors.postgres.errors import translate
 from connectors.postgres.position import format_lsn, parse_lsn
 from connectors.postgres.server import pause, row, whose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from connectors.postgres.position import PostgresPosition
 
@@ -58,6 +59,37 @@ def read_slot(connection: psycopg.Connection[Any], name: str) -> Slot | None:
         lost,
         why or ("wal_removed" if lost else ""),
     )
+
+
+class Orphan(NamedTuple):
+    """A slot that has a name of our group and that no source of the file owns."""
+
+    name: str
+    held: str  # WAL that the server keeps for it, for people
+
+    @property
+    def what(self) -> str:
+        """What an operator should know."""
+        return f"the slot {self.name} holds {self.held} of WAL and belongs to no source of the file"
+
+    @property
+    def remedy(self) -> str:
+        """What lets the WAL go."""
+        return f"If no other file has it: SELECT pg_drop_replication_slot('{self.name}');"
+
+
+def orphans(connection: psycopg.Connection[Any], group: str, peers: Collection[str]) -> list[Orphan]:
+    """Slots of this database that a source left behind which the file has no more; none where ``peers`` is empty."""
+    if not peers:
+        return []
+    owned = {default_name(group, peer) for peer in peers}
+    found = connection.execute(
+        "SELECT slot_name::text, pg_catalog.pg_size_pretty(pg_catalog.pg_wal_lsn_diff("
+        "pg_catalog.pg_current_wal_lsn(), restart_lsn)) FROM pg_catalog.pg_replication_slots"
+        " WHERE starts_with(slot_name::text, %s) AND database = current_database() AND NOT active ORDER BY slot_name",
+        (default_prefix(group),),
+    ).fetchall()
+    return [Orphan(name, held or "none") for name, held in found if name not in owned]
 
 
 def check_slot(slot: Slot | None, name: str, position: PostgresPosition, database: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,7 @@ from connectors.postgres.publication import check_publications, ensure_publicati
 from connectors.postgres.relations import Catalog, Relations, catalog_key
 from connectors.postgres.replication import Replication
 from connectors.postgres.server import find_tables
-from connectors.postgres.slot import check_slot, check_usable, create_slot, read_slot, wait_until_free
+from connectors.postgres.slot import check_slot, check_usable, create_slot, orphans, read_slot, wait_until_free
 from connectors.postgres.snapshots import PostgresSnapshots
 from connectors.postgres.spool import TransactionSpool
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from connectors.postgres.config import PostgresConfig
     from connectors.postgres.replication import Identity
 
+_LOG: Final = logging.getLogger(__name__)
 MAX_ROWS: Final = 10_000
 MAX_BYTES: Final = 8 * 2**20
 TABLES_NOTE: Final = "postgres:tables"  # the note of the captured tables' OIDs
@@ -115,6 +117,8 @@ class PostgresSource:
             self._check_slot(stored)
         self._remember(tables, resume.notes if resume is not None else {})
         self._publications = self._ensure_publications(tables, resume)
+        for orphan in orphans(side, self._context.group, self._context.peers):
+            _LOG.warning("%s: %s. %s", connector, orphan.what, orphan.remedy)
         position = self._continued(stored, identity) if resume is not None else self._first(identity, replication)
         self._start(replication, identity, position, tables)
         return position

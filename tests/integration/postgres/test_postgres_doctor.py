@@ -1,5 +1,7 @@
 """``doctor`` and ``discover``: each problem by name, with the SQL that mends it."""
 
+import contextlib
+
 import pytest
 
 from connect.api import Severity, TableOptions
@@ -37,6 +39,28 @@ def test_a_running_slot_shows_its_reader_and_the_wal_it_holds(world):
     message = next(f.message for f in findings(world, "public.t") if f.check == "slot")
     assert "is read by server process" in message
     assert "of WAL" in message
+
+
+def test_a_slot_of_a_source_that_the_file_has_no_more_is_named_with_what_it_holds(world, caplog):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    left = f"connect_test__gone{world.database}"
+    world.sql(f"SELECT pg_create_logical_replication_slot('{left}', 'pgoutput')")
+    world.sql(f"SELECT pg_create_logical_replication_slot('other_{world.database}', 'pgoutput')")
+    context = world.context("public.t", peers=frozenset({world.database, "other"}))
+    found = [
+        f for f in PLUGIN.preflight(world.config(), context) if f.severity is Severity.WARNING and f.check == "slot"
+    ]
+    assert [left in finding.message for finding in found] == [True]
+    assert f"pg_drop_replication_slot('{left}')" in found[0].remedy
+
+    with contextlib.closing(PLUGIN.build(world.config(), context)) as source:
+        source.open(None)
+    assert [
+        left in record.getMessage() for record in caplog.records if "no source of the file" in record.getMessage()
+    ] == [True]
+    world.sql(
+        f"SELECT pg_drop_replication_slot('{left}')", f"SELECT pg_drop_replication_slot('other_{world.database}')"
+    )
 
 
 def test_each_missing_right_comes_with_its_grant(world):
