@@ -147,6 +147,12 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost, and nothing was changed.",
         "Give the table a key, or one in the file with key:, or start the source anew under another name.",
     ),
+    "identity_changed": Explanation(
+        "An option that a table's topics rest on was changed: a view, a topic's name, the key, the form of values.",
+        "Nothing is lost, and nothing was written in the new way.",
+        "Put it back. Or leave the table out of the file, start once, and name it again: it is read anew. If its key "
+        "or the form of its values changed, route it to another topic then.",
+    ),
     "tables_appeared": Explanation(
         "The server has new tables that a pattern of the file names.",
         "Nothing is lost: they are read from their first row on, the others go on where they were.",

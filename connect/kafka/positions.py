@@ -85,7 +85,7 @@ class PositionStore:
             return False
         producer.begin()
         for name in notes:
-            if name.startswith(("snapshot:", "lacking:")):
+            if name.startswith(("snapshot:", "table:", "lacking:")):
                 producer.send(self.topic, _NOTE + name.encode(), None, 0)
         producer.send(self.topic, _POSITION, None, 0)
         producer.commit()

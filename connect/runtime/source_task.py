@@ -38,6 +38,7 @@ from connect.runtime.report import State, TableReport, TaskReport
 from connect.runtime.shape_history import ShapeHistory
 from connect.runtime.state_keys import StateKeys
 from connect.runtime.stream_writer import StreamWriter
+from connect.runtime.table_identity import check_identity, clear_before, identity, identity_note
 from connect.runtime.table_watch import TableWatch
 from connect.runtime.table_writer import TableWriter
 from connect.runtime.truncate import key_rows
@@ -287,6 +288,7 @@ class SourceTask:
         resume = None if stored is None else Resume(source.position.from_json(stored), self._notes)
         pipeline = job.pipeline(tables)
         self._name_topics(tables, pipeline)
+        self._check_identities(tables)
         self._ensure_topics(options)
         self._position = source.open(resume)
         failpoint("source.after_open")
@@ -341,6 +343,18 @@ class SourceTask:
         for table, (info, choice) in tables.items():
             target = pipeline.shape(plain_shape(info.schema)).schema.table
             self._topic_names[table] = {view: self._job.topic(target, view) for view in choice.views}
+
+    def _check_identities(self, tables: Mapping[TableId, tuple[TableInfo, TableOptions]]) -> None:
+        for table, (info, choice) in tables.items():
+            name = identity_note(table)
+            now = identity(choice, self._topic_names[table], choice.key or info.schema.key)
+            before = self._notes.get(name)
+            if before is not None:
+                check_identity(table, before, now)
+                for sentence in clear_before(table, before, now):
+                    _LOG.warning("%s: %s", self._job.name, sentence)
+            if before != now:
+                self._pending[name] = now
 
     def _ensure_topics(self, options: Mapping[TableId, TableOptions]) -> None:
         specs: dict[str, TopicSpec] = {}
@@ -702,8 +716,8 @@ def _missed(table: TableId, source: str) -> Failed:
 
 
 def _table_of(name: str, note: Mapping[str, Any]) -> str | None:
-    """The table that a note of a snapshot or of a lacking value is about; None for other notes."""
+    """The table that a note of a snapshot, of its identity or of a lacking value is about; None for other notes."""
     kind, _, rest = name.partition(":")
-    if kind == "snapshot":
+    if kind in {"snapshot", "table"}:
         return rest
     return str(note["table"]) if kind == "lacking" else None

@@ -210,3 +210,53 @@ def test_a_row_that_stops_matching_a_filter_leaves_as_a_delete(chain, identity):
     assert chain.folded("orders") == {(2,): {"id": 2, "status": "open"}}
     assert chain.rows(warehouse, "SELECT id FROM orders") == [(2,)]
     assert [document["id"] for document in chain.documents(f"{search}orders")] == [2]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ({"views": ["events"]}, {"views": ["state", "events"]}, "no state view until now"),
+        ({}, {"value": "row"}, "value: envelope"),
+        ({}, {"topic_prefix": "elsewhere"}, "would go on in elsewhere.public.items"),
+    ],
+    ids=["view", "form", "topic"],
+)
+def test_what_the_topics_rest_on_is_not_changed_under_them(chain, before, after, why):
+    make_items(chain)
+    chain.tables["public.items"] = before
+    chain.start()
+    chain.streaming()
+    chain.caught_up()
+    chain.stop()
+    chain.sql("INSERT INTO items VALUES (2, 'b')")
+
+    prefix = chain.config["sources"]["s"]["topic_prefix"]
+    chain.config["sources"]["s"]["topic_prefix"] = after.get("topic_prefix", prefix)
+    chain.tables["public.items"] = {name: value for name, value in after.items() if name != "topic_prefix"}
+    chain.start()
+    status = chain.failed()
+    assert status["code"] == "identity_changed"
+    assert why in status["message"]
+    assert chain.topics.describe(["elsewhere.public.items"]) == {}
+    chain.stop()
+
+    chain.config["sources"]["s"]["topic_prefix"] = prefix
+    chain.tables["public.items"] = before
+    chain.start()
+    chain.caught_up()
+    view = ".events" if before else ""
+    assert chain.ops("items", view=view) == [("r", 1), ("c", 2)]
+
+
+def test_a_mask_that_comes_later_is_told_with_what_older_records_hold(chain):
+    make_items(chain)
+    chain.tables["public.items"] = {}
+    chain.start()
+    chain.streaming()
+    chain.stop()
+    chain.tables["public.items"] = {"mask": {"v": "nullify"}}
+    chain.start()
+    chain.streaming()
+    assert (
+        f"v is masked from now on; older records of {chain.topic('items')} hold clear values" in chain.log.read_text()
+    )
