@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from connect.cli.interrupts import kill_as_ctrl_c
 from connect.errors import ConnectError
 from connect.local.home import KEEPER_LOCK, is_locked, open_home
 from connect.local.keeper import is_running
@@ -47,7 +48,7 @@ def up(
     home: HomeOption = None,
 ) -> None:
     """Start servers; they end with Ctrl-C, unless detached."""
-    with _reported(), _sigterm_as_ctrl_c():
+    with _reported(), kill_as_ctrl_c():
         names = [name.strip() for name in only.split(",") if name.strip()]
         with Stack.start(names, home=home, ports=_ports(port or []), secure=secure) as stack:
             _print_addresses(stack, as_json=as_json)
@@ -146,21 +147,6 @@ def _wait_down(folder: Path) -> None:
         if time.monotonic() > deadline:
             raise ConnectError(f"stack {folder.name} did not end within {DOWN_TIMEOUT:.0f} s", code="local_stack_ended")
         time.sleep(0.05)
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Ends the stack in order when the command is asked to stop by `kill` or by a shell that closes."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
