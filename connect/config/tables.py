@@ -39,7 +39,7 @@ def resolve_tables(source: SourceConfig, discovered: Sequence[TableInfo]) -> dic
         if chosen:
             wrong: list[Problem] = []
             options = _options(info, chosen, wrong)
-            masked |= set(options.mask or {})
+            masked |= set(options.mask or {}) & info.schema.index.keys()
             found[info.table] = options
             problems += wrong or _chain_problems(source, info, options, chosen)
     problems += _masks_nothing(source.tables, source.defaults, masked)
@@ -57,14 +57,14 @@ def named_exactly(source: SourceConfig, table: TableId) -> bool:
 def _options(info: TableInfo, chosen: Chosen, problems: list[Problem]) -> TableOptions:
     """The final options; what does not fit the table is added to ``problems``."""
     options: dict[str, Any] = dict(chosen.options)
-    columns = info.schema.index
     key = options.get("key") or info.schema.key
     for option in ("columns", "key"):
         problems += _unknown(option, options.get(option) or (), info, chosen)
     if "mask" in options:
+        # All of it is kept: rows of the log from before a column was dropped still have it.
         if "mask" in chosen.exact:
             problems += _unknown("mask", options["mask"], info, chosen)
-        options["mask"] = {name: kind for name, kind in options["mask"].items() if name in columns} or None
+        options["mask"] = options["mask"] or None
     if options.get("columns"):
         missing = [name for name in key if name not in options["columns"]]
         if missing:
@@ -126,8 +126,11 @@ def _chain_problems(source: SourceConfig, info: TableInfo, options: TableOptions
     shape = plain_shape(info.schema.with_key(options.key or info.schema.key))
     first = [_place(chosen, option) for option in ("mask", "columns") if getattr(options, option)]
     masked = frozenset(options.mask or ())
-    for transform, where in zip(chain.transforms, [*first, *(item.where for item in applied)], strict=True):
-        names: tuple[str, ...] = getattr(transform, "names", ())
+    for number, (transform, where) in enumerate(
+        zip(chain.transforms, [*first, *(item.where for item in applied)], strict=True)
+    ):
+        of_the_mask = number == 0 and bool(options.mask)  # which may name columns that other tables have
+        names: tuple[str, ...] = () if of_the_mask else getattr(transform, "names", ())
         missing = [name for name in names if name not in shape.schema.index]
         if missing:
             there = nearest(missing[0], shape.schema.index)

@@ -186,7 +186,8 @@ class _Planner:
         found = discover(self._config.name, source)
         job = source_job(self._config, source, lambda _: None, lambda: False)
         block = job.block(job.build(job.context(found.options, lambda _: None)))
-        pipeline = job.pipeline(found.captured)
+        columns = {table: frozenset(info.schema.index) for table, (info, _) in found.captured.items()}
+        pipeline = job.pipeline(found.options, columns)
         tables = []
         for info, choice in found.captured.values():
             schema = info.schema.with_key(choice.key or info.schema.key)

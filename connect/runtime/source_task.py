@@ -38,7 +38,14 @@ from connect.runtime.report import State, TableReport, TaskReport
 from connect.runtime.shape_history import ShapeHistory
 from connect.runtime.state_keys import StateKeys
 from connect.runtime.stream_writer import StreamWriter
-from connect.runtime.table_identity import check_identity, clear_before, identity, identity_note
+from connect.runtime.table_identity import (
+    check_identity,
+    clear_before,
+    identity,
+    identity_note,
+    known_columns,
+    still_masked,
+)
 from connect.runtime.table_watch import TableWatch
 from connect.runtime.table_writer import TableWriter
 from connect.runtime.truncate import key_rows
@@ -85,7 +92,7 @@ class SourceJob:
         build: Build the plugin's source.
         wire: Build the format, from the notes that were stored.
         block: The envelope's constant part.
-        pipeline: The file's transforms, for these tables.
+        pipeline: The file's transforms, for these tables and the columns that they are known with.
         may_break: Whether the operator allowed incompatible schemas of all these topics, in the registry.
         reader: Reads keys back from topics.
         topic: The topic of a table's view; the table is named as its transforms leave it.
@@ -105,7 +112,7 @@ class SourceJob:
     build: Callable[[SourceContext], Source]
     wire: Callable[[Mapping[str, dict[str, Any]]], Format]
     block: Callable[[Source], SourceBlock]
-    pipeline: Callable[[Mapping[TableId, tuple[TableInfo, TableOptions]]], Pipeline]
+    pipeline: Callable[[Mapping[TableId, TableOptions], Mapping[TableId, frozenset[str]]], Pipeline]
     may_break: Callable[[tuple[str, ...]], bool]
     reader: Reader
     topic: Callable[[TableId, View], str]
@@ -275,18 +282,20 @@ class SourceTask:
     def _start(self) -> None:
         job = self._job
         found = job.discover()
-        tables = found.captured
-        options = {table: choice for table, (_, choice) in tables.items()}
         self._store.ensure()
         producer = self._producer = self._new_producer(TRANSACTION_TIMEOUT_MS)
         producer.fence()  # Invariant 2: fence, then read the position to its end, then check the source, then stream.
         failpoint("source.after_fence")
         stored, self._notes = self._store.read()
+        notes = self._notes
+        tables = {t: (info, still_masked(info, choice, notes)) for t, (info, choice) in found.captured.items()}
+        columns = {t: known_columns(info, choice, notes) for t, (info, choice) in found.captured.items()}
+        options = {table: choice for table, (_, choice) in tables.items()}
         context = job.context(options, self._say)
         source = self._source = job.build(context)
         self._claim(tables, stored)
         resume = None if stored is None else Resume(source.position.from_json(stored), self._notes)
-        pipeline = job.pipeline(tables)
+        pipeline = job.pipeline(options, columns)
         self._name_topics(tables, pipeline)
         self._check_identities(tables)
         self._ensure_topics(options)
@@ -347,7 +356,7 @@ class SourceTask:
     def _check_identities(self, tables: Mapping[TableId, tuple[TableInfo, TableOptions]]) -> None:
         for table, (info, choice) in tables.items():
             name = identity_note(table)
-            now = identity(choice, self._topic_names[table], choice.key or info.schema.key)
+            now = identity(info, choice, self._topic_names[table])
             before = self._notes.get(name)
             if before is not None:
                 check_identity(table, before, now)

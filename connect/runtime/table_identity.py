@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from connect.errors import Failed
+from connect.transforms.mask import Masks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from connect.api.tables import TableOptions, View
+    from connect.api.tables import TableInfo, TableOptions, View
     from connect.schema.model import TableId
 
 
@@ -18,14 +20,49 @@ def identity_note(table: TableId) -> str:
     return f"table:{table}"
 
 
-def identity(choice: TableOptions, topics: Mapping[View, str], key: Sequence[str]) -> dict[str, Any]:
-    """The content of that note: ``topics`` by view, the form of values, the key's columns, kinds of masks by column."""
+def identity(info: TableInfo, choice: TableOptions, topics: Mapping[View, str]) -> dict[str, Any]:
+    """The content of that note.
+
+    Returns:
+        ``topics`` by view, the form of values, the key's columns, kinds of masks by column, and the table's columns,
+        which its masks fit.
+    """
     return {
         "topics": {view.value: name for view, name in topics.items()},
         "value": choice.value,
-        "key": list(key),
-        "mask": {column: str(kind) for column, kind in (choice.mask or {}).items()},
+        "key": list(choice.key or info.schema.key),
+        "mask": {
+            name: kind if isinstance(kind, str) else kind.model_dump() for name, kind in (choice.mask or {}).items()
+        },
+        "columns": list(info.schema.index),
     }
+
+
+def _plain(kind: Any) -> Any:
+    return kind if isinstance(kind, str) else kind.model_dump()
+
+
+def known_columns(info: TableInfo, choice: TableOptions, notes: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    """Columns that the table had while its masks fitted: another one may be a masked column's new name.
+
+    ``choice`` is the file's: where it names no masked column any more that is gone, the operator has looked.
+    """
+    now = frozenset(info.schema.index)
+    before, published = notes.get(identity_note(info.table)), notes.get(f"shape:{info.table}")
+    if before is None:
+        return now
+    known = frozenset(before["columns"]) | {column["field"] for column in (published or {}).get("columns", ())}
+    return known if any(name in known - now for name in choice.mask or ()) else known | now
+
+
+def still_masked(info: TableInfo, choice: TableOptions, notes: Mapping[str, Mapping[str, Any]]) -> TableOptions:
+    """The options with the masks of columns that are gone from the table: rows of the log may still have them."""
+    before = notes.get(identity_note(info.table), {})
+    gone = {name: kind for name, kind in before.get("mask", {}).items() if name not in info.schema.index}
+    if not gone.keys() - (choice.mask or {}).keys():
+        return choice
+    kinds = Masks.model_validate({"fields": gone}).fields
+    return replace(choice, mask={**kinds, **(choice.mask or {})})
 
 
 def check_identity(table: TableId, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -60,6 +97,8 @@ def clear_before(table: TableId, before: Mapping[str, Any], now: Mapping[str, An
     """A sentence for each column whose mask is new: what was written before has another form."""
     topics = ", ".join(now["topics"].values())
     for column, kind in now["mask"].items():
+        if column not in before["columns"]:
+            continue
         old = before["mask"].get(column)
         if old is None:
             yield f"{table}: {column} is masked from now on; older records of {topics} hold clear values"

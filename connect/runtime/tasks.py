@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from connect.api.source import Source
-    from connect.api.tables import TableInfo, TableOptions
+    from connect.api.tables import TableOptions
     from connect.config.models import Config, SinkConfig, SourceConfig
     from connect.runtime.child import Task
     from connect.runtime.report import TaskReport
@@ -109,9 +109,8 @@ def source_job(
             fields=built.source_fields,
         )
 
-    def pipeline(tables: Mapping[TableId, tuple[TableInfo, TableOptions]]) -> SourcePipeline:
-        columns = {table: frozenset(info.schema.index) for table, (info, _) in tables.items()}
-        return source_pipeline(source, {table: choice for table, (_, choice) in tables.items()}, columns)
+    def pipeline(tables: Mapping[TableId, TableOptions], columns: Mapping[TableId, frozenset[str]]) -> SourcePipeline:
+        return source_pipeline(source, tables, columns)
 
     return SourceJob(
         name=source.name,

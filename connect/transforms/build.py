@@ -47,7 +47,7 @@ def source_pipeline(
     Args:
         source: The source.
         tables: Its resolved tables.
-        columns: Of each table when the worker started; with them a mask notices that its column was renamed.
+        columns: Of each table while its masks fitted; with them a mask notices that its column was renamed.
 
     Raises:
         Failed: A function that cannot be imported, a hash without a key.

@@ -19,7 +19,7 @@ class Facts:
         connector: The source's or sink's name in the file.
         name: Of the table or topic, for messages.
         state: A reader folds the changes by key, so a row that leaves must leave as a delete (DESIGN §6).
-        columns: The table's columns when the worker started; None where they are not known.
+        columns: The table's columns that were there while its masks fitted; None where they are not known.
         mask_key: The file's ``mask_key``.
         folder: Of the operator's file: the last place where Python functions are looked for.
     """

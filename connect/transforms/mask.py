@@ -112,14 +112,18 @@ class Mask:
             if self.kinds.get(name, "hash") != "hash":
                 message = f"{where}: the key column {name!r} can only be masked by hash"
                 raise Failed("transform_key", message, hint="Write `hash`: other masks give every row the same key.")
-        gone = [name for name in self.kinds if name not in schema.index]
-        unknown = set(schema.index) - (self.facts.columns or set(schema.index))
+        known = self.facts.columns
+        if known is None:
+            return
+        gone = [name for name in self.kinds if name in known and name not in schema.index]
+        unknown = set(schema.index) - known - self.kinds.keys()
         if gone and unknown:
             # Fail closed: a renamed column would pass in clear under its new name.
             new = ", ".join(sorted(unknown))
             message = f"{where}: the masked column {gone[0]!r} is gone and new columns came: {new}"
             hint = (
-                f"If it was renamed, mask the new name as well: under defaults: or a pattern, mask {gone[0]} and {new}."
+                f"If it was renamed, mask {new}. If it was dropped and these are others, give {self.facts.name} a mask "
+                f"without {gone[0]} under its own name in the file: rows from before stay masked."
             )
             raise Failed("mask_column_gone", message, hint=hint)
 

@@ -130,7 +130,7 @@ class World:
             build=lambda context: self.script(steps, self),
             wire=lambda notes: JsonFormat(),
             block=lambda source: SourceBlock(connector="postgresql", name=self.group, database="shop", fields=()),
-            pipeline=lambda tables: SourcePipeline({}),
+            pipeline=lambda tables, columns: SourcePipeline({}),
             may_break=lambda topics: False,
             reader=RecordReader(None),
             topic=lambda table, view: f"{self.group}.{table}" + (".events" if view is View.EVENTS else ""),

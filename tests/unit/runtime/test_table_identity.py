@@ -2,18 +2,31 @@
 
 import pytest
 
-from connect.api.tables import TableOptions, View
+from connect.api.tables import TableInfo, TableOptions, View
 from connect.errors import Failed
-from connect.runtime.table_identity import check_identity, clear_before, identity
-from connect.schema.model import TableId
+from connect.runtime.table_identity import (
+    check_identity,
+    clear_before,
+    identity,
+    identity_note,
+    known_columns,
+    still_masked,
+)
+from connect.schema.model import Field, Kind, TableId, TableSchema, Type
+from connect.transforms.mask import Fixed
 
 TABLE = TableId("public", "orders")
 STATE = {View.STATE: "s.public.orders"}
 BOTH = {**STATE, View.EVENTS: "s.public.orders.events"}
 
 
+def info(*columns, key=("id",)):
+    fields = tuple(Field(name, Type(Kind.INT32), optional=True) for name in columns)
+    return TableInfo(schema=TableSchema(TABLE, fields, key), identity=None, rows=0, bytes=0)
+
+
 def made(topics=BOTH, key=("id",), **options):
-    return identity(TableOptions(**options), topics, key)
+    return identity(info("id", "region", "a", "b", "c", key=key), TableOptions(**options), topics)
 
 
 @pytest.mark.parametrize(
@@ -42,3 +55,34 @@ def test_a_new_mask_is_told_and_one_that_is_taken_away_is_not():
     assert ["a is masked" in told[0], "clear values" in told[0]] == [True, True]
     assert "b is masked in another way" in told[1]
     assert len(told) == 2
+
+
+MASK = {"email": "hash", "phone": Fixed(fixed="x")}
+
+
+def noted(*columns, mask=MASK):
+    return {identity_note(TABLE): identity(info(*columns), TableOptions(mask=mask), BOTH)}
+
+
+def test_a_mask_of_a_column_that_is_gone_stays_since_the_log_may_have_its_rows():
+    notes = noted("id", "email", "phone")
+    assert still_masked(info("id"), TableOptions(), notes).mask == MASK
+    assert still_masked(info("id", "email"), TableOptions(mask={"email": "nullify"}), notes).mask == {
+        "email": "nullify",
+        "phone": Fixed(fixed="x"),
+    }
+
+
+def test_a_mask_that_the_operator_takes_from_a_column_that_is_there_goes():
+    assert still_masked(info("id", "email", "phone"), TableOptions(), noted("id", "email", "phone")).mask is None
+
+
+def test_a_new_column_is_not_known_while_the_file_masks_one_that_is_gone():
+    notes = noted("id", "email")
+    assert known_columns(info("id", "mail"), TableOptions(mask=MASK), notes) == {"id", "email"}
+    assert known_columns(info("id", "mail"), TableOptions(mask={"mail": "hash"}), notes) == {"id", "email", "mail"}
+    assert known_columns(info("id", "email", "new"), TableOptions(mask=MASK), notes) == {"id", "email", "new"}
+
+
+def test_at_the_first_start_every_column_is_known():
+    assert known_columns(info("id", "mail"), TableOptions(mask=MASK), {}) == {"id", "mail"}
