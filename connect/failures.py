@@ -153,6 +153,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Put it back. Or leave the table out of the file, start once, and name it again: it is read anew. If its key "
         "or the form of its values changed, route it to another topic then.",
     ),
+    "where_hides": Explanation(
+        "A table has to be read anew, and snapshot.where hides rows of it: keys that are gone cannot be told from those.",
+        _SOURCE_WAITS,
+        "Take where: out of the table for this reading, or route the table to a topic of its own.",
+    ),
     "tables_appeared": Explanation(
         "The server has new tables that a pattern of the file names.",
         "Nothing is lost: they are read from their first row on, the others go on where they were.",

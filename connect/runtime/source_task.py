@@ -456,7 +456,7 @@ class SourceTask:
                 if table in rejoined and (choice.snapshot == "never" or snapshot_note(table) in self._notes):
                     raise _missed(table, self._job.name)
                 continue
-            progress[table] = self._progress(table, again=table in rejoined)
+            progress[table] = self._progress(table, choice.where, again=table in rejoined)
             report.rows = self._rates[table].rows = progress[table].rows
             if not progress[table].done:
                 report.phase, report.total = "snapshot", snapshots.estimate(table)[0]
@@ -487,22 +487,25 @@ class SourceTask:
             self._remember,
         )
 
-    def _progress(self, table: TableId, *, again: bool) -> TableProgress:
+    def _progress(self, table: TableId, where: str | None, *, again: bool) -> TableProgress:
         """How far a table's snapshot is; ``again``: the log lacks changes of it, so the next run begins (rule N8).
 
-        So it does where an operator asked for it: ``maintenance.read_again``.
-
-        The new run is noted no later than the source notes that it captures the table again.
+        So it does where an operator asked for it (``maintenance.read_again``); then the log lacks nothing. A new run is
+        noted no later than the source notes that it captures the table, so that a kill before its turn changes nothing.
         """
         note = self._notes.get(snapshot_note(table))
-        if note is None:
-            return TableProgress(since=self._state_keys.ends(self._writers[table]))
-        progress = TableProgress.from_note(note)
-        if again or note.get("again"):
-            why = "the log lacks changes of it" if again else "an operator asked for it"
+        if note is not None and not again and not note.get("again"):
+            return TableProgress.from_note(note)
+        run = 1 if note is None else TableProgress.from_note(note).run + 1
+        asked = note is not None and not again
+        if note is not None:
+            why = "an operator asked for it" if asked else "the log lacks changes of it"
             _LOG.warning("%s: %s is read again: %s", self._job.name, table, why)
-            progress = TableProgress(run=progress.run + 1, since=self._state_keys.ends(self._writers[table]))
-            self._pending[snapshot_note(table)] = progress.to_note()
+        since = None if asked else self._state_keys.ends(self._writers[table])
+        if since and where:
+            raise _hidden(table, self._job.name)
+        progress = TableProgress(run=run, since=since)
+        self._pending[snapshot_note(table)] = progress.to_note()
         return progress
 
     def _ends_of(self, topic: Topic) -> list[int]:
@@ -721,6 +724,15 @@ def _missed(table: TableId, source: str) -> Failed:
         f"{source}: the log lacks changes of {table}, which was out of the publication for a while",
         hint=f"Leave {table} out of the file, start, and name it again: it begins anew. A table without a key is then "
         "read whole, so its topic has those rows twice.",
+    )
+
+
+def _hidden(table: TableId, source: str) -> Failed:
+    """A key that the run does not meet may be gone from the table, or be there and hidden: nobody can tell."""
+    return Failed(
+        "where_hides",
+        f"{source}: {table} has to be read anew, and its snapshot.where hides rows: which keys are gone cannot be told",
+        hint=f"Take where: out of {table} for this reading, or route it to a topic of its own.",
     )
 
 

@@ -24,8 +24,8 @@ def identity(info: TableInfo, choice: TableOptions, topics: Mapping[View, str]) 
     """The content of that note.
 
     Returns:
-        ``topics`` by view, the form of values, the key's columns, kinds of masks by column, and the table's columns,
-        which its masks fit.
+        ``topics`` by view, the form of values, the key's columns, kinds of masks by column, the table's columns, which
+        its masks fit, and whether its rows were read.
     """
     return {
         "topics": {view.value: name for view, name in topics.items()},
@@ -35,6 +35,7 @@ def identity(info: TableInfo, choice: TableOptions, topics: Mapping[View, str]) 
             name: kind if isinstance(kind, str) else kind.model_dump() for name, kind in (choice.mask or {}).items()
         },
         "columns": list(info.schema.index),
+        "snapshot": choice.snapshot,
     }
 
 
@@ -82,6 +83,8 @@ def check_identity(table: TableId, before: Mapping[str, Any], now: Mapping[str, 
     if before["key"] != now["key"]:
         old, new = (", ".join(keys) or "none" for keys in (before["key"], now["key"]))
         raise _changed(table, f"its key was {old}, now it is {new}: keys would go to other partitions")
+    if not now["key"] and (before["snapshot"], now["snapshot"]) == ("never", "initial"):
+        raise _changed(table, "it has no key, and was streamed without its rows: read now, some would come twice")
 
 
 def _changed(table: TableId, what: str) -> Failed:

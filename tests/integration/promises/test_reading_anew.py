@@ -133,3 +133,36 @@ def test_a_sink_is_rebuilt_while_the_worker_runs(chain):
     chain.sql("UPDATE people SET name = 'later' WHERE id = 50")
     chain.caught_up()
     assert chain.rows(warehouse, ROWS.format("people")) == chain.sql(ROWS.format("people"))
+
+
+def test_N8_a_kill_before_a_tables_turn_deletes_nothing_that_its_where_hides(chain):
+    chain.sql("CREATE TABLE big (id int PRIMARY KEY)")
+    chain.sql("INSERT INTO big SELECT generate_series(1, 12000)")
+    chain.sql("CREATE TABLE entries (id int PRIMARY KEY, y int, v text)")
+    chain.sql("INSERT INTO entries VALUES (1, 2020, 'old'), (2, 2024, 'new')")
+    chain.config["sources"]["s"]["snapshot"] = {"max_rows_per_second": 2000}
+    chain.tables.clear()
+    chain.tables.update({"public.big": {}, "public.entries": {"snapshot": {"where": "y >= 2024"}}})
+    chain.start()
+    chain.wait("the first table is being read", lambda: chain.notes().get("snapshot:public.big", {}).get("rows"))
+    chain.sql("UPDATE entries SET v = 'later' WHERE id = 1")
+    chain.wait("the change came", lambda: chain.ops("entries", "v") == [("u", 1, "later")])
+    assert not chain.notes()["snapshot:public.big"]["done"]
+    chain.kill()
+    chain.config["sources"]["s"]["snapshot"] = {}
+    run_once(chain)
+    assert chain.folded("entries") == {
+        (1,): {"id": 1, "y": 2020, "v": "later"},
+        (2,): {"id": 2, "y": 2024, "v": "new"},
+    }
+
+
+def test_N8_a_table_with_hidden_rows_is_not_read_anew_over_its_topic(chain):
+    two_tables(chain)
+    chain.tables["public.people"] = {"snapshot": {"where": "id > 10"}}
+    run_once(chain)
+    del chain.tables["public.people"]
+    run_once(chain)
+    chain.tables["public.people"] = {"snapshot": {"where": "id > 10"}}
+    chain.start()
+    assert chain.failed()["code"] == "where_hides"

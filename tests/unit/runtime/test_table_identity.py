@@ -37,6 +37,7 @@ def made(topics=BOTH, key=("id",), **options):
         (made(), made(value="row"), "written as value: envelope, now it is row"),
         (made(), made(key=("id", "region")), "its key was id, now it is id, region"),
         (made(key=()), made(), "its key was none"),
+        (made(key=(), snapshot="never"), made(key=()), "some would come twice"),
     ],
 )
 def test_what_would_leave_a_topic_incomplete_or_of_two_forms_is_refused(before, now, why):
