@@ -154,7 +154,7 @@ FAILURES: Final[dict[str, Explanation]] = {
         "or the form of its values changed, route it to another topic then.",
     ),
     "where_hides": Explanation(
-        "A table has to be read anew, and snapshot.where hides rows of it: keys that are gone cannot be told from those.",
+        "A table has to be read anew, and snapshot.where hides rows: keys that are gone cannot be told from those.",
         _SOURCE_WAITS,
         "Take where: out of the table for this reading, or route the table to a topic of its own.",
     ),

@@ -51,6 +51,10 @@ def _owned(source: SourceConfig) -> Iterable[tuple[DataPath, tuple[str, ...]]]:
         value = getattr(source.options, word, None)
         if value is not None:
             yield (*_path(source), word), (word, str(value), source.plugin.name, server_of(source.options))
+    publication = getattr(source.options, "publication", None)
+    if publication is not None and publication.manage and publication.name:
+        claim = ("publication", publication.name, source.plugin.name, server_of(source.options))
+        yield (*_path(source), "publication"), claim
 
 
 def _targets(sink: SinkConfig) -> Iterable[tuple[DataPath, tuple[str, ...]]]:

@@ -48,6 +48,11 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
         _WAITS,
         "Mend the URL, or create the database.",
     ),
+    "publication_shared": (
+        "The publication sends a table that this source never captured: taken out, it would be missing elsewhere.",
+        "Nothing is lost: nothing was changed.",
+        "Give the source a publication of its own, or say manage: false.",
+    ),
     "pooler": (
         "The address leads to a connection pooler, which does not pass on the log or a connection's settings.",
         "Nothing is lost: nothing was read.",

@@ -33,28 +33,29 @@ class Published(NamedTuple):
 def ensure_publications(
     connection: psycopg.Connection[Any],
     main: str,
-    inserts: str,
     tables: Mapping[TableId, CatalogTable],
     connector: str,
     before: Collection[str] | None,
+    captured: Collection[int],
 ) -> list[str]:
     """Create our publications, or bring their tables up to the file's; returns the names to subscribe to.
 
-    Tables whose UPDATE and DELETE the log could not identify go into ``inserts``, which publishes neither: in the main
-    publication the application's own UPDATE would fail (F21).
+    Tables whose UPDATE and DELETE the log could not identify go into ``inserts_publication``, which publishes neither:
+    in the main publication the application's own UPDATE would fail (F21).
 
     Args:
         connection: To the server.
         main: Name of the main publication.
-        inserts: Name of the other one.
         tables: The captured tables.
         connector: Whose they are.
         before: Those that an earlier start subscribed to. None at the first start, before there is a slot: it makes
             both, empty or not, since one made later is younger than the position and cannot be named (F20).
+        captured: OIDs of tables that an earlier start captured: only these are taken out.
 
     Raises:
-        Failed: ``publication_missing`` with nothing changed, ``permission``.
+        Failed: ``publication_missing``, ``publication_shared`` with nothing changed, ``permission``.
     """
+    inserts = inserts_publication(main)
     wanted: dict[str, list[TableId]] = {main: [], inserts: []}
     for table, info in tables.items():
         wanted[main if info.can_change else inserts].append(table)
@@ -62,6 +63,11 @@ def ensure_publications(
     for name, its_tables in wanted.items():
         if before is not None and name not in present and (name in before or its_tables or not present):
             raise _gone(name, connector) if name in before else _younger(name, its_tables, connector)
+    ours = {*captured, *(info.oid for info in tables.values())}
+    for name in present:
+        foreign = sorted(table for table, oid in _listed(connection, name).items() if oid not in ours)
+        if foreign:
+            raise _shared(name, foreign[0], connector)
     for name in wanted if before is None else present:
         actions = _ACTIONS[name == main]
         try:
@@ -79,6 +85,16 @@ def _gone(name: str, connector: str) -> Failed:
         "publication_missing",
         f"{connector}: the publication {name} was dropped, and the log since then cannot be read through it",
         hint="`connect remove SOURCE` and start anew: the tables are read again.",
+    )
+
+
+def _shared(name: str, table: TableId, connector: str) -> Failed:
+    """Taken out, that table's changes would be missing from another source, without a word."""
+    return Failed(
+        "publication_shared",
+        f"{connector}: the publication {name} sends {table}, which this source never captured: is it somebody else's?",
+        hint="Give this source one of its own, `publication: NAME`, or `{name: NAME, manage: false}`. If nobody uses "
+        f"that entry: ALTER PUBLICATION {_identifier(name)} DROP TABLE {quoted(table)};",
     )
 
 
@@ -130,16 +146,10 @@ def _create_publication(connection: psycopg.Connection[Any], name: str, tables: 
 
 
 def _alter_publication(connection: psycopg.Connection[Any], name: str, wanted: list[TableId]) -> None:
-    listed = connection.execute(
-        "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_publication_rel r"
-        " JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid JOIN pg_catalog.pg_class c ON c.oid = r.prrelid"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = %s",
-        (name,),
-    ).fetchall()
-    present = {(schema, table) for schema, table in listed}
+    present = _listed(connection, name)
     for word, tables in (
-        ("ADD", [table for table in wanted if tuple(table) not in present]),
-        ("DROP", sorted(present - {tuple(table) for table in wanted})),
+        ("ADD", [table for table in wanted if table not in present]),
+        ("DROP", sorted(present.keys() - set(wanted))),
     ):
         for table in tables:
             # A lock that the application waits behind is held for moments only.
@@ -147,6 +157,17 @@ def _alter_publication(connection: psycopg.Connection[Any], name: str, wanted: l
             with connection.transaction():
                 connection.execute("SET LOCAL lock_timeout = '2s'")
                 connection.execute(statement.encode())
+
+
+def _listed(connection: psycopg.Connection[Any], name: str) -> dict[TableId, int]:
+    """The tables that a publication names one by one, with their OIDs."""
+    found = connection.execute(
+        "SELECT n.nspname::text, c.relname::text, c.oid FROM pg_catalog.pg_publication_rel r"
+        " JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid JOIN pg_catalog.pg_class c ON c.oid = r.prrelid"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE p.pubname = %s",
+        (name,),
+    ).fetchall()
+    return {TableId(schema, table): oid for schema, table, oid in found}
 
 
 def _not_ours(error: psycopg.Error, name: str, tables: list[TableId], actions: str, connector: str) -> Exception:

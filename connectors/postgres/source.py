@@ -172,7 +172,8 @@ class PostgresSource:
             names = check_publications(side, self._main, inserts, tables, connector, started=resume is not None)
         else:
             before = notes.get(PUBLICATIONS_NOTE, {}).get("names", []) if resume is not None else None
-            names = ensure_publications(side, self._main, inserts, tables, connector, before)
+            captured = notes.get(TABLES_NOTE, {}).values()
+            names = ensure_publications(side, self._main, tables, connector, before, captured)
             if names != before:
                 self._notes[PUBLICATIONS_NOTE] = {"names": names}
         self.rejoined = _rejoined(found, notes)

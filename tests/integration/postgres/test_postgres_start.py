@@ -272,6 +272,24 @@ def test_a_table_whose_updates_the_operators_publication_leaves_out_is_refused(w
     assert code_of(world, "public.a", "public.b", **keys) == "not_published"
 
 
+def test_a_publication_that_sends_somebody_elses_table_is_left_as_it_is(world):
+    world.sql("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (id int PRIMARY KEY)")
+    world.sql("CREATE PUBLICATION shared FOR TABLE b")
+    keys = {"publication": "shared"}
+    assert code_of(world, "public.a", **keys) == "publication_shared"
+    assert world.sql("SELECT tablename FROM pg_publication_tables WHERE pubname = 'shared'") == [("b",)]
+
+
+def test_a_table_of_ours_that_was_renamed_leaves_the_publication(world):
+    world.sql("CREATE TABLE a (id int PRIMARY KEY)", "CREATE TABLE b (id int PRIMARY KEY)")
+    resume = world.open("public.a", "public.b").close()
+    world.sql("ALTER TABLE b RENAME TO c")
+    world.open("public.a", resume=resume)
+    assert {
+        name for (name,) in world.sql(f"SELECT tablename FROM pg_publication_tables WHERE pubname = '{world.slot}'")
+    } == {"a"}
+
+
 def test_a_missing_table_is_refused(world):
     assert code_of(world, "public.nope") == "table_missing"
 
