@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from connect.config.load import load_config
+from connect.errors import ConfigError
 from connect.record import UNAVAILABLE, ChangeEvent, Op, plain_row
 from connect.schema.model import Field, Kind, TableId, TableSchema, Type
 from connect.transforms.build import check_functions
@@ -151,3 +152,18 @@ def test_every_key_of_the_shape_for_many_tables_is_honoured(long_file):
     assert search.dead_letter_keep_ms == 1_209_600_000
     assert warehouse.defaults.options == {"table": "{schema}_{table}"}
     assert config.mask_key is not None
+
+
+def test_F180_two_sources_do_not_share_a_publication_that_each_would_change(tmp_path):
+    source = "{plugin: postgres, url: 'postgresql://h:1/d', publication: %s, topic_prefix: %s, slot: %s, tables: [a.b]}"
+    path = tmp_path / "shop.yaml"
+
+    def written(publication):
+        one, two = (source % (publication, name, name) for name in ("p", "q"))
+        path.write_text(f"name: shop\nkafka: {{bootstrap: 'h:1'}}\nsources:\n  one: {one}\n  two: {two}\n")
+        return [path]
+
+    with pytest.raises(ConfigError) as refused:
+        load_config(written("shared"))
+    assert "have one publication: shared" in refused.value.problems[0].message
+    load_config(written("{name: shared, manage: false}"))
