@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 from connect.api.tables import TableOptions, View
 from connect.compiled import COMPILED
+from connect.errors import ConnectError, Failed
 from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, RowShape
 
 if COMPILED:
@@ -254,7 +255,18 @@ class TableWriter:
         return Bulk(state, events, -1 if keyed else KEYLESS_PARTITION)
 
     def write(self, event: ChangeEvent, send: Send, now_us: int) -> Written:
-        """Send what this change is to readers."""
+        """Send what this change is to readers.
+
+        Raises:
+            Failed: What the shape, the transforms and the encoder raise; a value that is refused, with its place.
+        """
+        try:
+            return self._write(event, send, now_us)
+        except Failed as error:
+            _locate(error, event)
+            raise
+
+    def _write(self, event: ChangeEvent, send: Send, now_us: int) -> Written:
         binding = self.bind(event.shape)
         change = self._pipeline.apply(self._evolved(event))
         if change is None:
@@ -298,7 +310,20 @@ class TableWriter:
     def read_row(
         self, chunk_row: Row, event: ChangeEvent, send: Send, now_us: int, drop: AbstractSet[bytes]
     ) -> bytes | None:
-        """Send one snapshot row unless its key is in ``drop``; its key (b"" for none), or None if it was not sent."""
+        """Send one snapshot row unless its key is in ``drop``; its key (b"" for none), or None if it was not sent.
+
+        Raises:
+            Failed: As ``write``.
+        """
+        try:
+            return self._read_row(chunk_row, event, send, now_us, drop)
+        except Failed as error:
+            _locate(error, event)
+            raise
+
+    def _read_row(
+        self, chunk_row: Row, event: ChangeEvent, send: Send, now_us: int, drop: AbstractSet[bytes]
+    ) -> bytes | None:
         binding = self.bind(chunk_row.shape)
         change = self._pipeline.apply(self._evolved(event))
         if change is None or change.op is Op.DELETE:  # a filter leaves it out, and no reader has it yet
@@ -388,3 +413,24 @@ def _split_key_change(change: ChangeEvent) -> list[ChangeEvent]:
 def _key_differs(before: Row, after: Row) -> bool:
     index = after.shape.schema.index
     return any(before.cells[index[name]] != after.cells[index[name]] for name in after.shape.schema.key)
+
+
+_OF_A_VALUE: Final = frozenset({"unrepresentable_value", "undecodable_value"})
+
+
+def _locate(error: Failed, event: ChangeEvent) -> None:
+    """Say which column of which row a refused value is in; the value itself stays out of it."""
+    if error.code not in _OF_A_VALUE:
+        return
+    column = next((name for row in _rows(event) for name in row.shape.schema.index if _is_refused(row, name)), None)
+    place = f"in transaction {event.transaction}" if event.transaction is not None else "read by its snapshot"
+    position = f" at {event.sequence}" if event.sequence else ""
+    error.message = f"{event.table}, column {column or '?'} of a row {place}{position}: {error.message}"
+
+
+def _is_refused(row: Row, name: str) -> bool:
+    try:
+        row[name]
+    except ConnectError:
+        return True
+    return False

@@ -96,7 +96,10 @@ def _notes(table: CatalogTable, sent: list[str]) -> list[str]:
             f"again by key. ALTER TABLE {quoted(table.table)} REPLICA IDENTITY FULL; spares that and writes more WAL."
         )
     if table.kind == "p":
-        notes.append("TRUNCATE of a single partition, and rows of a detached one, are not in the log (F30).")
+        notes.append(
+            "TRUNCATE of a single partition, rows of a detached one, and rows that a table has when it is attached are "
+            "not in the log (F30): `connect snapshot SOURCE FILE --table T` reads the table anew."
+        )
     left_out = [column.name for column in table.columns if column.name not in sent]
     if left_out:
         notes.append(f"Generated columns that the log does not carry: {', '.join(left_out)}.")

@@ -126,6 +126,7 @@ class Catalog:
 
 
 _NOT_CAPTURED: Final = None
+_FULL: Final = "f"
 
 
 class Relations:
@@ -173,8 +174,10 @@ class Relations:
         """
         relation = message._replace(xid=None)
         tracked = self._seen.get(relation)
-        if tracked is None:
-            tracked = self._seen[relation] = self._track(relation)
+        if tracked is None or relation.replica_identity == _FULL:  # then the key may have changed and it looks the same
+            fresh = self._track(relation)
+            if tracked is None or _schema(fresh) != _schema(tracked):
+                tracked = self._seen[relation] = fresh
         self._now[relation.oid] = tracked  # Invariant 8: rows from here on have this shape, those before keep theirs
 
     def learn_type(self, message: TypeMessage) -> None:
@@ -232,6 +235,10 @@ class Relations:
         return row.under(fresh.shape) if fresh.shape else row
 
 
+def _schema(tracked: Tracked) -> TableSchema | None:
+    return tracked.shape.schema if tracked.shape else None
+
+
 def relation_key(
     relation: Relation, known: CatalogTable | None, table: TableId, wanted: tuple[str, ...] | None
 ) -> tuple[str, ...]:
@@ -241,7 +248,7 @@ def relation_key(
     primary key under FULL, where every column is flagged.
     """
     names = [column.name for column in relation.columns]
-    full = relation.replica_identity == "f"
+    full = relation.replica_identity == _FULL
     flagged = [column.name for column in relation.columns if column.key]
     if wanted is not None:
         return override_key(table, wanted, names, None if full else flagged)

@@ -356,3 +356,12 @@ def test_a_walsender_that_dies_is_retried(world):
     with pytest.raises(Retriable) as retriable:
         reader.read(1)
     assert retriable.value.code == "source_unreachable"
+
+
+def test_a_primary_key_that_changes_under_full_identity_is_the_key_from_there_on(world):
+    world.sql("CREATE TABLE t (id int, code int NOT NULL, PRIMARY KEY (id))", "ALTER TABLE t REPLICA IDENTITY FULL")
+    reader = world.open("public.t")
+    world.sql("INSERT INTO t VALUES (1, 10)")
+    assert [event.shape.schema.key for event in reader.read(1)] == [("id",)]
+    world.sql("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (code)", "INSERT INTO t VALUES (1, 11)")
+    assert [event.shape.schema.key for event in reader.read(1)] == [("code",)]

@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from connect.api.tables import TableOptions, View
-from connect.record import UNAVAILABLE, ChangeEvent, Op, plain_row, plain_shape
+from connect.errors import Failed
+from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, RowShape, plain_row, plain_shape
 from connect.runtime.table_writer import TableWriter
 from connect.runtime.truncate import Truncation
 from connect.schema.formats import SourceBlock
@@ -116,6 +117,25 @@ def test_a_dropped_change_still_names_the_keys_that_it_touched(topics):
     assert not written.sent
     assert [orjson.loads(key)["payload"] for key in written.keys] == [{"code": "A"}, {"code": "B"}]
     assert topics.records == []
+
+
+def refusing(cell):
+    raise Failed("unrepresentable_value", "a value that its column's schema cannot hold: NaN")
+
+
+def test_a_value_that_is_refused_is_told_with_its_table_column_and_place(topics):
+    shape = RowShape(KEYED.schema, KEYED.split, (KEYED.decode[0], refusing))
+    row = Row(shape, ["A", "secret"])
+    changed = ChangeEvent(Op.CREATE, shape, None, row, (), 0, 7, sequence='["1","2"]')
+    with pytest.raises(Failed) as refused:
+        writer().write(changed, topics.send, 0)
+    assert refused.value.message == (
+        f'{TABLE}, column percent of a row in transaction 7 at ["1","2"]: '
+        "a value that its column's schema cannot hold: NaN"
+    )
+    read = ChangeEvent(Op.READ, shape, None, row, (), 0)
+    with pytest.raises(Failed, match="column percent of a row read by its snapshot"):
+        writer().read_row(row, read, topics.send, 0, frozenset())
 
 
 def test_a_snapshot_row_is_not_sent_when_its_key_is_among_the_dropped(topics):
