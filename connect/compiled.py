@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Final
 
 _MODULES: Final = tuple(
-    f"connect.{name}" for name in ("record_c", "changes_c", "records_c", "schema.avro_c", "kafka.producer_c")
+    f"connect.{name}"
+    for name in (
+        "record_c",
+        "changes_c",
+        "records_c",
+        "schema.avro_c",
+        "schema.avro_reader_c",
+        "kafka.consumer_c",
+        "kafka.producer_c",
+    )
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, Protocol
 
 from connect.api import TopicPartition
@@ -17,11 +18,13 @@ from connect.record import Op
 from connect.runtime.bootstrap import Bootstrap
 from connect.runtime.dead_letters import DeadLetters
 from connect.runtime.report import State, TableReport, TaskReport
+from connect.runtime.sink_thread import SinkThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
 
-    from connect.api import Failure, Sink
+    from connect.api import Failure, Sink, WriteResult
     from connect.kafka.topics import Topic
     from connect.record import SinkRecord
     from connect.schema.formats import Reader
@@ -35,11 +38,16 @@ _IDLE_SECONDS: Final = 1.0  # progress over control records alone is stored this
 _QUIET_SECONDS: Final = 10.0  # records are there and none comes: they lie behind an open transaction (F84)
 _READ_SECONDS: Final = 0.2
 _RATE_SECONDS: Final = 5.0
+_OVERLAP_ROWS: Final = 1000  # a batch of so many has another one behind it
 _LIMITS: Final = Limits()
 
 
 class Pipeline(Protocol):
     """The transforms of a sink (``connect.transforms.pipeline.SinkPipeline``)."""
+
+    def passes(self, topic: str) -> bool:
+        """Whether records of a topic are written as they are."""
+        ...
 
     def apply(self, record: SinkRecord) -> SinkRecord | None:
         """The record to write, or None: dropped."""
@@ -74,11 +82,19 @@ class SinkSettings:
 class _Work(NamedTuple):
     """A decoded batch: each record beside its own bytes; ``stop`` ended decoding after ``read``."""
 
-    records: list[SinkRecord]
+    records: Sequence[SinkRecord]
     raws: list[Raw]
     letters: list[tuple[Raw, str]]
     stop: ConnectError | None
     read: int
+
+
+class _Writing(NamedTuple):
+    """A write under way, and the offsets that are stored with it."""
+
+    work: _Work
+    next_offsets: Mapping[TopicPartition, int]
+    result: Future[WriteResult]
 
 
 @dataclass(slots=True)
@@ -90,12 +106,13 @@ class _Counts:
     rows: Counter[str] = field(default_factory=Counter)
     recent: deque[tuple[float, Counter[str]]] = field(default_factory=deque)
 
-    def written(self, records: Sequence[SinkRecord], incomplete: int) -> None:
+    def written(self, raws: Sequence[Raw], incomplete: int) -> None:
         """A transaction of the sink came back."""
-        self.records += len(records)
+        self.records += len(raws)
         self.transactions += 1
         self.incomplete = incomplete
-        self.rows.update(record.topic for record in records)
+        for topic, count in Counter(map(_place, raws)).items():
+            self.rows[topic.topic] += count
 
     def rate(self, topic: str) -> float:
         """Records a second of a topic over the last seconds."""
@@ -126,7 +143,8 @@ class SinkTask:
     ) -> None:
         """Connect to Kafka; ``run`` opens the sink."""
         self._settings = settings
-        self._sink = sink
+        self._sink = SinkThread(sink)
+        self._writing: _Writing | None = None
         self._reader = reader
         self._pipeline = pipeline
         self._report = report
@@ -169,6 +187,7 @@ class SinkTask:
                 self._deliver(self._consumer.read(self._settings.limits, _READ_SECONDS))
             self._hint(_HINT_SECONDS)
             self._tell()
+        self._settle()
         self._hint(0.0)
         self._write_notes(_LAST_SECONDS)
 
@@ -200,7 +219,6 @@ class SinkTask:
     def _take_up(self, topics: Sequence[Topic]) -> None:
         """Open the sink over the topics that it has and these, then read them from where it stands (invariant 2)."""
         self._store_pending()
-        self._sink.close()
         known = list(self._bootstrap.partitions)
         offsets = self._sink.open([*known, *(tp for topic in topics for tp in _partitions(topic))])
         for tp in known:
@@ -210,7 +228,7 @@ class SinkTask:
         starts = self._begin(topics, offsets)
         self._consumer.assign(starts)
         self._topics |= {topic.name: topic for topic in topics}
-        self._counts.incomplete = self._sink.write([], {}, frozenset()).incomplete
+        self._counts.incomplete = self._sink.begin([], {}).result().incomplete
 
     def _begin(self, topics: Sequence[Topic], offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Note the ends before the first record is written, so that a kill cannot move them (rule T2)."""
@@ -240,7 +258,8 @@ class SinkTask:
         """Everything of a batch that can be written; then the error that stopped it, if one did."""
         if batch.next_offsets:
             self._moved_at = time.monotonic()
-        work = self._decode(batch.records)
+        work = self._decode(batch.records)  # while the last batch is written
+        self._settle()
         if work.letters:  # durable before the position passes them (rule K5)
             self._send_letters(work.letters)
         if work.stop is not None:
@@ -248,18 +267,27 @@ class SinkTask:
             raise work.stop
         self._pending |= batch.next_offsets
         if work.records or work.letters or (self._pending and self._due("idle", _IDLE_SECONDS)):
-            self._write(work, self._pending)
+            self._begin_write(work, self._pending)
             self._pending = {}
-        self._bootstrap.advance(batch.next_offsets)
+            if len(work.records) < _OVERLAP_ROWS:  # a lone row is not waited for by the next read
+                self._settle()
+        else:
+            self._bootstrap.advance(batch.next_offsets)
 
-    def _decode(self, raws: Sequence[Raw]) -> _Work:
-        work = _Work([], [], [], None, 0)
-        for number, raw in enumerate(raws):
+    def _decode(self, raws: list[Raw]) -> _Work:
+        """The records to write; those that need no look from Python are taken undecoded, in runs."""
+        taken = self._reader.batch()
+        records: list[SinkRecord] = []
+        work = _Work(records, [], [], None, 0) if taken is None else _Work(taken, taken.raws, [], None, 0)
+        number = 0
+        while True:
+            if taken is not None:
+                number = taken.extend(raws, number)
+            if number == len(raws):
+                return work._replace(read=number)
+            raw = raws[number]
             try:
-                record = self._reader.read(raw.place.topic, raw.place.partition, *raw[1:])
-                change = self._pipeline.apply(record) if self._pipeline else record
-                if change is not None and change.op is Op.TRUNCATE:
-                    self._check_order(change)
+                change = self._change(raw)
             except RecordError as error:
                 if self._settings.on_error == "fail":
                     return work._replace(stop=_poisoned(raw, error.message), read=number)
@@ -267,10 +295,19 @@ class SinkTask:
             except ConnectError as error:
                 return work._replace(stop=error, read=number)
             else:
-                if change is not None:
-                    work.records.append(change)
+                if change is not None and taken is not None:
+                    taken.append(raw, change, self._pipeline is None or self._pipeline.passes(raw.place.topic))
+                elif change is not None:
+                    records.append(change)
                     work.raws.append(raw)
-        return work._replace(read=len(raws))
+            number += 1
+
+    def _change(self, raw: Raw) -> SinkRecord | None:
+        record = self._reader.read(raw.place.topic, raw.place.partition, *raw[1:])
+        change = self._pipeline.apply(record) if self._pipeline else record
+        if change is not None and change.op is Op.TRUNCATE:
+            self._check_order(change)
+        return change
 
     def _check_order(self, truncate: SinkRecord) -> None:
         """A TRUNCATE stands in one partition and means the rows of all: between partitions there is no order (F89)."""
@@ -284,11 +321,23 @@ class SinkTask:
             raise Failed("truncate_unordered", message, hint=hint)
 
     def _write(self, work: _Work, next_offsets: Mapping[TopicPartition, int]) -> None:
-        """Write records and offsets; what the sink refuses is dead-lettered first, or ends the task (rule K5)."""
+        """Write records and offsets, and wait for it."""
+        self._begin_write(work, next_offsets)
+        self._settle()
+
+    def _begin_write(self, work: _Work, next_offsets: Mapping[TopicPartition, int]) -> None:
+        self._settle()  # at most one write is under way: its offsets come before these
+        failpoint("sink.before_write")
+        self._writing = _Writing(work, next_offsets, self._sink.begin(work.records, next_offsets))
+
+    def _settle(self) -> None:
+        """Wait for the write under way; what the sink refuses is dead-lettered first, or ends the task (rule K5)."""
+        if self._writing is None:
+            return
+        (work, next_offsets, write), self._writing = self._writing, None
         skip: set[int] = set()
         while True:
-            failpoint("sink.before_write")
-            result = self._sink.write(work.records, next_offsets, skip)
+            result = write.result()
             refused = [failure for failure in result.failures if failure.index not in skip]
             if not refused:
                 break
@@ -297,9 +346,12 @@ class SinkTask:
             self._send_letters([(work.raws[failure.index], failure.error) for failure in refused])
             failpoint("sink.after_letters")
             skip |= {failure.index for failure in refused}
+            failpoint("sink.before_write")
+            write = self._sink.begin(work.records, next_offsets, skip)
         failpoint("sink.after_write")
-        self._counts.written(work.records, result.incomplete)
+        self._counts.written(work.raws, result.incomplete)
         self._hints |= next_offsets
+        self._bootstrap.advance(next_offsets)
 
     def _hint(self, seconds: float) -> None:
         """Tell lag tools every so often; a kill before it costs them nothing but a second (F129)."""
@@ -318,6 +370,7 @@ class SinkTask:
         self._counts.dead_letters += len(letters)
 
     def _store_pending(self) -> None:
+        self._settle()
         if self._pending:
             self._write(_Work([], [], [], None, 0), self._pending)
             self._pending = {}
@@ -383,6 +436,9 @@ class SinkTask:
             return False
         self._at[what] = now
         return True
+
+
+_place = itemgetter(0)  # of a ``Raw``
 
 
 def _partitions(topic: Topic) -> list[TopicPartition]:

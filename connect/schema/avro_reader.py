@@ -89,6 +89,9 @@ class _Part(NamedTuple):
 class AvroForm(Form):
     """A writer's Avro schema, compiled.
 
+    Attributes:
+        avro: The schema bare of logical types and defaults.
+
     Args:
         text: The schema as the registry has it.
 
@@ -100,6 +103,7 @@ class AvroForm(Form):
         try:
             part = _Parser().part(json.loads(text), "", 0)
             # Bare of logical types and defaults: values come as they are on the wire and are decoded when asked for.
+            self.avro = part.avro
             self._schema = fastavro.parse_schema(part.avro)
             if part.type is None or part.optional:
                 raise ValueError("its records are null or a union")

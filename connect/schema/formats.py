@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from connect.record import ChangeEvent, Row, RowShape, SinkRecord
+    from connect.schema.avro_reader_c import SinkRecords
     from connect.schema.model import Field
 
 
@@ -67,6 +68,10 @@ class Format(Protocol):
 
 class Reader(Protocol):
     """Turns Kafka records into ``SinkRecord``: envelopes and flat rows, ours and Debezium's, Avro and JSON."""
+
+    def batch(self) -> SinkRecords | None:
+        """An empty batch that takes records undecoded where it can; None where nothing is compiled."""
+        ...
 
     def read(
         self, topic: str, partition: int, offset: int, timestamp_ms: int, key: bytes | None, value: bytes | None

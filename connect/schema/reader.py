@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from connect.compiled import COMPILED
 from connect.errors import Failed, RecordError
 from connect.record import UNAVAILABLE, Op, Row, SinkRecord
 from connect.schema.avro_reader import AvroForm
@@ -11,10 +12,14 @@ from connect.schema.envelope import POSITION_FIELD, UNAVAILABLE_FIELD
 from connect.schema.json_reader import JsonForms
 from connect.schema.model import TableId
 
+if COMPILED:
+    from connect.schema.avro_reader_c import KeyLayout, Lanes, RowLayout, SinkRecords
+
 if TYPE_CHECKING:
     from connect.schema.form import Form
     from connect.schema.registry import RegistryClient
 
+_Layout = TypeVar("_Layout", "KeyLayout", "RowLayout")
 _OPS: Final = {str(op): op for op in Op}
 _HEADER: Final = 5  # the magic byte and a schema id
 
@@ -35,6 +40,26 @@ class RecordReader:
         self._json = JsonForms()
         self._tables: dict[tuple[Any, Any], TableId] = {}
         self._topics: dict[str, TableId] = {}
+        self._lanes = Lanes(self) if COMPILED else None
+
+    def batch(self) -> SinkRecords | None:
+        """An empty batch that takes records undecoded where it can; None where nothing is compiled."""
+        return None if self._lanes is None else SinkRecords(self._lanes)
+
+    def key_layout(self, schema_id: int) -> KeyLayout | None:
+        """The compiled layout of keys of a schema that was read before; None where it has to be read by ``read``."""
+        return self._layout(KeyLayout, schema_id)
+
+    def row_layout(self, schema_id: int) -> RowLayout | None:
+        """The same for envelopes and flat rows."""
+        return self._layout(RowLayout, schema_id)
+
+    def _layout(self, make: type[_Layout], schema_id: int) -> _Layout | None:
+        form = self._forms.get(schema_id)
+        try:
+            return make(form.avro, form) if form else None
+        except LookupError:  # rare forms have no compiled reader
+            return None
 
     def read(
         self, topic: str, partition: int, offset: int, timestamp_ms: int, key: bytes | None, value: bytes | None

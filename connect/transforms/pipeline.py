@@ -139,6 +139,10 @@ class SinkPipeline:
         """The shape that rows of a topic leave with."""
         return self._chain(topic).shape(shape)
 
+    def passes(self, topic: str) -> bool:
+        """Whether records of a topic are written as they are."""
+        return not self._chain(topic).transforms
+
     def apply(self, record: SinkRecord) -> SinkRecord | None:
         """The record to write, or None."""
         return cast("SinkRecord | None", self._chain(record.topic).apply(record))

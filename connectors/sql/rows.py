@@ -11,7 +11,7 @@ from connectors.sql.changes import Change, Delete, Key, TableChanges, Upsert, fo
 from connectors.sql.database import BadRowsError, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from connectors.sql.database import Database
     from connectors.sql.ledger import Ledger
@@ -85,15 +85,7 @@ class Rows:
             self._ledger.drop_incomplete(topic, [key for key, _ in rows])
 
     def _insert(self, target: Target, columns: tuple[str, ...], values: Sequence[tuple[object, ...]]) -> bool:
-        """Load straight into the table, which a first load is made of; False where a key was there already."""
-        if not target.direct or len(values) < _DIRECT_ROWS:
-            return False
-        try:
-            with self._db.savepoint():
-                self._db.load(self._db.place(target.table.name), columns, values)
-        except BadRowsError:
-            target.direct = False
-        return target.direct
+        return straight(self._db, target, len(values), lambda place: self._db.load(place, columns, values))
 
     def _upsert_partial(
         self, topic: str, target: Target, columns: tuple[str, ...], rows: Sequence[tuple[Key, Upsert]]
@@ -113,3 +105,15 @@ class Rows:
     def _stage(self, target: Target, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         self._db.run(f"DELETE FROM {target.stage}")
         self._db.load(target.stage, columns, rows)
+
+
+def straight(database: Database, target: Target, count: int, load: Callable[[str], None]) -> bool:
+    """Load rows straight into the table, which a first load is made of; False where a key was there already."""
+    if not target.direct or count < _DIRECT_ROWS:
+        return False
+    try:
+        with database.savepoint():
+            load(database.place(target.table.name))
+    except BadRowsError:
+        target.direct = False
+    return target.direct

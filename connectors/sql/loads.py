@@ -1,0 +1,116 @@
+"""Folded batches into Postgres by COPY: records that need no look from Python become lines by compiled code (K3)."""
+
+# ruff: noqa: S608 - names are quoted by `quote`
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from connect.compiled import COMPILED
+from connect.errors import RecordError
+from connectors.sql.rows import straight
+
+if COMPILED:
+    from connectors.sql.copy_c import CopyWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from connect.schema.avro_reader_c import Folded, Lane
+    from connectors.sql.postgres import PostgresDatabase
+    from connectors.sql.targets import Plan, Target, Targets
+
+
+class Load(NamedTuple):
+    """What a batch does to one target: first the ``keys`` are removed, then the ``rows`` are there.
+
+    Attributes:
+        topic: Whose target.
+        applied: How many records it comes from.
+        key: The key columns, in the order of ``keys``.
+        keys: A line each, b"" for none.
+        columns: Of the rows.
+        rows: A line each, b"" for none.
+        number: How many rows.
+    """
+
+    topic: str
+    applied: int
+    key: tuple[str, ...]
+    keys: bytes
+    columns: tuple[str, ...]
+    rows: bytes
+    number: int
+
+
+class Loads:
+    """Makes loads and applies them; a writer is kept for each lane as long as its plan holds."""
+
+    def __init__(self, database: PostgresDatabase, targets: Targets) -> None:
+        """``targets``: makes the plans, and the tables for them."""
+        self._db = database
+        self._targets = targets
+        self._rows: dict[Lane, tuple[Plan, CopyWriter]] = {}
+        self._keys: dict[Lane, tuple[Plan, CopyWriter]] = {}
+
+    def make(self, folded: Folded) -> Load | None:
+        """What a topic's part of a batch does; None where its records have to be looked at one by one."""
+        try:
+            return self._make(folded)
+        except RecordError:  # it is the record's own, and found again where records are looked at
+            return None
+
+    def _make(self, folded: Folded) -> Load | None:
+        columns: tuple[str, ...] = ()
+        key: tuple[str, ...] = ()
+        rows: bytes | None = b""
+        keys: bytes | None = b""
+        if folded.first_row >= 0:
+            plan = self._targets.plan(folded.records[folded.first_row])
+            if plan is None or plan.append or plan.extra:
+                return None
+            columns, rows = plan.columns, self._row_writer(folded.lane, plan).rows(folded)
+        if folded.removed:
+            plan = self._targets.plan(folded.records[folded.first_delete])
+            if plan is not None:  # None: a delete where there never was a row (F133)
+                key, keys = plan.key, self._key_writer(folded.lane, plan).keys(folded)
+        if rows is None or keys is None:
+            return None
+        return Load(folded.lane.topic, folded.count, key, keys, columns, rows, folded.rows)
+
+    def apply(self, loads: Iterable[Load]) -> None:
+        """Into their targets, inside the caller's transaction.
+
+        Raises:
+            BadRowsError: The database refuses at least one of the rows.
+        """
+        for load in loads:
+            target = self._targets.by_topic.get(load.topic)
+            if target is not None:
+                self._apply(target, load)
+
+    def _apply(self, target: Target, load: Load) -> None:
+        if load.keys:
+            self._stage(target, load.key, load.keys)
+            self._db.delete(target.table, load.key, target.stage)
+        if load.rows and not straight(
+            self._db, target, load.number, lambda place: self._db.load_text(place, load.columns, load.rows)
+        ):
+            self._stage(target, load.columns, load.rows)
+            self._db.merge(target.table, target.key, load.columns, target.stage)
+
+    def _stage(self, target: Target, columns: Sequence[str], lines: bytes) -> None:
+        self._db.run(f"DELETE FROM {target.stage}")
+        self._db.load_text(target.stage, columns, lines)
+
+    def _row_writer(self, lane: Lane, plan: Plan) -> CopyWriter:
+        known = self._rows.get(lane)
+        if known is None or known[0] is not plan:
+            known = self._rows[lane] = plan, CopyWriter(lane.layout, lane.shape, plan.writers)
+        return known[1]
+
+    def _key_writer(self, lane: Lane, plan: Plan) -> CopyWriter:
+        known = self._keys.get(lane)
+        if known is None or known[0] is not plan:
+            known = self._keys[lane] = plan, CopyWriter(lane.key_layout, lane.key_shape, plan.key_writers)
+        return known[1]
