@@ -57,7 +57,7 @@ class Raw(NamedTuple):
 class Limits(NamedTuple):
     """What ends a batch."""
 
-    rows: int = 10_000
+    rows: int = 20_000
     bytes: int = 16_000_000
     seconds: float = 0.005  # how long a batch waits for more once it has something
 

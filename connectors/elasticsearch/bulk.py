@@ -7,6 +7,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -50,10 +51,28 @@ class Action(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """An action with its lines, encoded once for all its retries."""
+    """An action's lines, encoded once for all its retries; ``record`` and ``alias`` are the action's."""
 
-    action: Action
+    record: int
+    alias: str
     lines: bytes
+
+
+class Request(NamedTuple):
+    """A request as compiled code wrote it: the lines of ``records[i]`` end at ``ends[i]``."""
+
+    alias: str
+    body: bytes
+    records: Sequence[int]
+    ends: Sequence[int]
+
+    def packed(self) -> list[Packed]:
+        """Its actions."""
+        starts = (0, *self.ends)
+        return [
+            Packed(record, self.alias, self.body[start:end])
+            for record, start, end in zip(self.records, starts, self.ends, strict=False)
+        ]
 
 
 @dataclass(slots=True)
@@ -124,7 +143,7 @@ def packs(actions: Iterable[Action], limit: int) -> Iterator[list[Packed]]:
         if pack and size + len(lines) > limit:
             yield pack
             pack, size = [], 0
-        pack.append(Packed(action, lines))
+        pack.append(Packed(action.record, action.alias, lines))
         size += len(lines)
     if pack:
         yield pack
@@ -153,28 +172,49 @@ class BulkWriter:
             Retriable: ``target_busy``, ``target_blocked``, ``target_unreachable``; what was written stays written.
             Failed: ``target_missing``, ``target_denied`` or as ``Cluster.request``.
         """
+        return self._send(partial(self._deliver, pack) for pack in packs(actions, self._config.batch_bytes))
+
+    def send_written(self, requests: Iterable[Request]) -> Outcome:
+        """The same for requests that are written already."""
+        return self._send(partial(self._deliver_written, request) for request in requests)
+
+    def _send(self, deliveries: Iterable[Callable[[], Outcome]]) -> Outcome:
         outcome = Outcome()
         running: set[Future[Outcome]] = set()
         try:
-            for pack in packs(actions, self._config.batch_bytes):
+            for deliver in deliveries:
                 if len(running) == self._config.in_flight:  # Invariant 7: bounded requests and bytes in flight
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     for future in done:
                         outcome.add(future.result())
-                running.add(self._threads.submit(self._deliver, pack))
+                running.add(self._threads.submit(deliver))
         finally:
             wait(running)
         for future in running:
             outcome.add(future.result())
         return outcome
 
-    def _deliver(self, pack: Sequence[Packed]) -> Outcome:
-        """One request and the retries of its items."""
+    def _deliver_written(self, request: Request) -> Outcome:
+        """One request; what its answer leaves open is sent again item by item."""
+        answer = self._post(request.body)
+        if answer.status == 413:
+            return self._smaller(request.packed())
+        if answer.status not in {429, 503} and not answer.body["errors"]:
+            return Outcome(applied=len(request.records))
         outcome = Outcome()
-        for attempt in range(self._config.retries + 1):
+        pack = request.packed()
+        again = pack if answer.status in {429, 503} else _sort(pack, answer.body, outcome)
+        if again:
+            outcome.add(self._deliver(again, sent=1))
+        return outcome
+
+    def _deliver(self, pack: Sequence[Packed], sent: int = 0) -> Outcome:
+        """One request and the retries of its items, which were ``sent`` so often before."""
+        outcome = Outcome()
+        for attempt in range(sent, self._config.retries + 1):
             if attempt:
                 self._pause(attempt)
-            answer = self._post(pack)
+            answer = self._post(b"".join(packed.lines for packed in pack))
             if answer.status == 413:
                 outcome.add(self._smaller(pack))
                 return outcome
@@ -187,15 +227,14 @@ class BulkWriter:
         message = f"{len(pack)} documents, the largest of {largest} bytes, were refused {times} times by a busy cluster"
         raise Retriable(message, code="target_busy", hint="A lower `in_flight` eases the load.")
 
-    def _post(self, pack: Sequence[Packed]) -> Answer:
-        body = b"".join(packed.lines for packed in pack)
+    def _post(self, body: bytes) -> Answer:
         return self._cluster.request("POST", "/_bulk", params=_PARAMS, body=body, expect=(413, 429, 503))
 
     def _smaller(self, pack: Sequence[Packed]) -> Outcome:
         """Too large for the server (F150): halves, down to the single document that is."""
         if len(pack) == 1:
             reason = f"document of {len(pack[0].lines)} bytes is larger than the cluster takes in one request"
-            return Outcome(failures=[(pack[0].action.record, reason)])
+            return Outcome(failures=[(pack[0].record, reason)])
         middle = len(pack) // 2
         outcome = self._deliver(pack[:middle])
         outcome.add(self._deliver(pack[middle:]))
@@ -225,9 +264,9 @@ def _sort(pack: Sequence[Packed], body: dict[str, Any], outcome: Outcome) -> lis
         elif verdict is Verdict.AGAIN:
             again.append(packed)
         elif verdict is Verdict.FAILED:
-            outcome.failures.append((packed.action.record, reason(item)))
+            outcome.failures.append((packed.record, reason(item)))
         else:
-            raise _stop(verdict, packed.action.alias)
+            raise _stop(verdict, packed.alias)
     return again
 
 

@@ -7,18 +7,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from connect.api import Failure, WriteResult
+from connect.compiled import COMPILED
 from connect.record import Op
 from connectors.elasticsearch.bulk import BulkWriter, Outcome
 from connectors.elasticsearch.cluster import Cluster
 from connectors.elasticsearch.collapse import collapse
+from connectors.elasticsearch.folded import FoldedWriter
 from connectors.elasticsearch.merge import count_incomplete
 from connectors.elasticsearch.planner import Planner
 from connectors.elasticsearch.state import Owner, Progress, StateStore
 from connectors.elasticsearch.targets import Targets
 from connectors.elasticsearch.truncate import truncate
 
+if COMPILED:
+    from connect.schema.avro_reader_c import SinkRecords
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from connect.api import SinkContext, TopicPartition
@@ -33,12 +38,10 @@ class Segment(NamedTuple):
     truncate: tuple[int, SinkRecord] | None
 
 
-def segments(batch: Sequence[SinkRecord], skip: AbstractSet[int]) -> Iterator[Segment]:
-    """Cut a batch after each TRUNCATE; nothing is collapsed across one."""
+def segments(wanted: Iterable[tuple[int, SinkRecord]]) -> Iterator[Segment]:
+    """Cut records of a batch after each TRUNCATE; nothing is collapsed across one."""
     records: list[tuple[int, SinkRecord]] = []
-    for index, record in enumerate(batch):
-        if index in skip:
-            continue
+    for index, record in wanted:
         if record.op is Op.TRUNCATE:
             yield Segment(records, (index, record))
             records = []
@@ -64,6 +67,7 @@ class Session:
         self._progress = progress
         self._targets = Targets(self._cluster, self._context, progress, self._config.gc_deletes, self._save)
         self._planner = Planner(self._cluster, progress, self._targets)
+        self._folded = FoldedWriter(self._writer, progress, self._targets, self._config.batch_bytes)
         self._incomplete = 0
 
     def begin(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
@@ -89,7 +93,14 @@ class Session:
         before anything that follows is written. So a replay never empties what came later.
         """
         total = Outcome()
-        for records, emptied in segments(batch, skip):
+        wanted: Iterable[tuple[int, SinkRecord]] = ((i, record) for i, record in enumerate(batch) if i not in skip)
+        if COMPILED and isinstance(batch, SinkRecords) and not skip and self._is_new(batch):
+            outcome, left = self._folded.write(batch)
+            total.add(outcome)
+            if total.failures:
+                return _result(total, self._incomplete)
+            wanted = ((index, batch[index]) for index in batch.indexes(left))
+        for records, emptied in segments(wanted):
             total.add(self._write_records(records))
             if total.failures:  # Invariant 4: no position at or past a record that is not written
                 return _result(total, self._incomplete)
@@ -100,6 +111,14 @@ class Session:
         if self._planner.left_gaps or self._incomplete:
             self._count_incomplete()
         return _result(total, self._incomplete)
+
+    def _is_new(self, batch: SinkRecords) -> bool:
+        """Whether no record lies below the stored position."""
+        topics = self._progress.topics
+        return all(
+            first >= topics[place.topic].next_offsets[str(place.partition)]
+            for place, (first, _) in batch.places().items()
+        )
 
     def _count_incomplete(self) -> None:
         """Documents that lack columns, counted by the index itself: exact after kills, and bounded (invariant 7)."""

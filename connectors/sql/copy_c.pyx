@@ -6,10 +6,9 @@ bytes. What is not plain goes through the column's own Python writer; what that 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Free
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, strlen
+from libc.string cimport memcpy
 
 from connect.record_c cimport Buffer, Octets, append, reserve
 from connect.schema.avro_reader_c cimport (
@@ -19,29 +18,19 @@ from connect.schema.avro_reader_c cimport (
     LONG_PART,
     TEXT_PART,
     Folded,
-    KeyLayout,
-    Lane,
     RowLayout,
     SinkRecords,
     Span,
     read_long,
     read_text,
 )
+from connect.schema.texts_c cimport put, put_clock, put_date, put_decimal, put_double, put_number, put_padded
 
 from connect.schema.model import DECIMAL, Kind
 from connectors.sql import postgres_types, temporal
 
 cdef extern from "Python.h":
-    char* PyOS_double_to_string(double value, char format, int precision, int flags, int* kind) except NULL
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
-    enum:
-        Py_DTSF_ADD_DOT_0
-
-cdef extern from *:
-    """
-    typedef unsigned __int128 connect_uint128;
-    """
-    ctypedef unsigned long long uint128 "connect_uint128"
 
 cdef enum How:
     AS_TWIN = 0
@@ -61,8 +50,6 @@ cdef enum:
     KEY = 3  # of a ``Raw``
     VALUE = 4
     HEADER = 5
-    DAYS_BEFORE_1970 = 719_162  # since 0001-01-01
-    LAST_DAY = 2_932_896  # 9999-12-31
 
 cdef int64_t DAY_US = 86_400_000_000
 
@@ -171,21 +158,14 @@ cdef class CopyWriter:
             return False
         for i in range(self.width):
             if i:
-                self.put(c"\t")
+                put(&self.lines, c"\t")
             if self.cells[i].data == NULL:
-                self.put(c"\\")
-                self.put(c"N")
+                put(&self.lines, c"\\")
+                put(&self.lines, c"N")
             elif not self.cell(i, &self.cells[i]):
                 return False
-        self.put(c"\n")
+        put(&self.lines, c"\n")
         return True
-
-    cdef int put(self, char byte) except -1:
-        if not reserve(&self.lines, 1):
-            raise MemoryError
-        self.lines.data[self.lines.size] = byte
-        self.lines.size += 1
-        return 0
 
     cdef bint cell(self, int i, Span* span) except -1:
         """Whether it is written."""
@@ -202,14 +182,14 @@ cdef class CopyWriter:
             return self.text(text, size)
         if how == AS_LONG:
             read_long(&at, span.end, &number)
-            self.number(number)
+            put_number(&self.lines, number)
             return True
         if how == AS_BOOLEAN:
-            self.put(c"t" if at[0] else c"f")
+            put(&self.lines, c"t" if at[0] else c"f")
             return True
         if how == AS_DOUBLE:
             memcpy(&real, at, 8)
-            self.double(real)
+            put_double(&self.lines, real)
             return True
         if how == AS_DECIMAL:
             read_text(&at, span.end, &text, &size)
@@ -258,31 +238,6 @@ cdef class CopyWriter:
         self.lines.size = to - self.lines.data
         return True
 
-    cdef int number(self, int64_t number) except -1:
-        cdef uint64_t rest = <uint64_t> number
-        cdef unsigned char[20] digits
-        cdef int at = 20
-        if number < 0:
-            self.put(c"-")
-            rest = 0 - rest
-        while True:
-            at -= 1
-            digits[at] = 48 + rest % 10
-            rest //= 10
-            if rest == 0:
-                break
-        if not append(&self.lines, digits + at, 20 - at):
-            raise MemoryError
-        return 0
-
-    cdef int double(self, double real) except -1:
-        cdef char* text = PyOS_double_to_string(real, c"r", 0, Py_DTSF_ADD_DOT_0, NULL)
-        cdef bint done = append(&self.lines, text, strlen(text))
-        PyMem_Free(text)
-        if not done:
-            raise MemoryError
-        return 0
-
     cdef int hex(self, Octets data, Py_ssize_t size) except -1:
         cdef const char* digits = b"0123456789abcdef"
         cdef Py_ssize_t i
@@ -296,39 +251,18 @@ cdef class CopyWriter:
         return 0
 
     cdef bint decimal(self, Octets data, Py_ssize_t size, int scale) except -1:
-        """As ``str`` of the Decimal; False for more than 16 bytes, and where that would write an exponent."""
-        cdef uint128 rest = 0
-        cdef unsigned char[64] digits
-        cdef int at = 64, count = 0
-        cdef Py_ssize_t i
-        cdef bint negative
-        if size == 0 or size > 16:
+        """As ``str`` of the Decimal; False where that writes an exponent, and for long ones."""
+        cdef Py_ssize_t start = self.lines.size
+        if not put_decimal(&self.lines, data, size, scale):
             return False
-        negative = data[0] >= 0x80
-        if negative:
-            rest = ~rest
-        for i in range(size):
-            rest = rest << 8 | data[i]
-        if negative:
-            rest = 0 - rest
-        while rest or count <= scale:
-            at -= 1
-            digits[at] = 48 + <int> (rest % 10)
-            rest = rest // 10
-            count += 1
-            if count == scale and scale:
-                at -= 1
-                digits[at] = c"."
-        if has_exponent(digits + at, 64 - at, scale):
+        if has_exponent(self.lines.data + start, self.lines.size - start, scale):
+            self.lines.size = start
             return False
-        if negative:
-            self.put(c"-")
-        if not append(&self.lines, digits + at, 64 - at):
-            raise MemoryError
         return True
 
     cdef bint moment(self, int how, int64_t number) except -1:
         """A day of Python's calendar and a time within a day; False for others."""
+        cdef Py_ssize_t start = self.lines.size
         cdef int64_t days = number, us = number
         cdef int64_t unit = 1000 if how == AS_TIMESTAMP_MS else 1  # microseconds
         if how == AS_TIMESTAMP or how == AS_TIMESTAMP_MS:
@@ -336,54 +270,18 @@ cdef class CopyWriter:
             if us < 0:
                 days, us = days - 1, us + DAY_US
         if how != AS_TIME:
-            if not -DAYS_BEFORE_1970 <= days <= LAST_DAY:
+            if not put_date(&self.lines, days):
                 return False
-            self.date(days)
-        elif not 0 <= us < DAY_US:
+            if how == AS_DATE:
+                return True
+            put(&self.lines, c" ")
+        if us < 0 or not put_clock(&self.lines, us // 1_000_000):
+            self.lines.size = start
             return False
-        if how == AS_TIMESTAMP or how == AS_TIMESTAMP_MS:
-            self.put(c" ")
-        if how != AS_DATE:
-            self.time(us)
-        return True
-
-    cdef int date(self, int64_t days) except -1:
-        """Hinnant's days_from_civil the other way round: years begin in March, eras have 400 years."""
-        cdef int64_t day = days + 719_468
-        cdef int64_t era = day // 146_097
-        cdef int64_t of_era = day - era * 146_097
-        cdef int64_t year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
-        cdef int64_t of_year = of_era - (365 * year + year // 4 - year // 100)
-        cdef int64_t month = (5 * of_year + 2) // 153
-        cdef int64_t of_month = of_year - (153 * month + 2) // 5 + 1
-        month = month + 3 if month < 10 else month - 9
-        self.padded(year + era * 400 + (month <= 2), 4)
-        self.put(c"-")
-        self.padded(month, 2)
-        self.put(c"-")
-        return self.padded(of_month, 2)
-
-    cdef int time(self, int64_t us) except -1:
-        cdef int64_t seconds = us // 1_000_000
-        self.padded(seconds // 3600, 2)
-        self.put(c":")
-        self.padded(seconds // 60 % 60, 2)
-        self.put(c":")
-        self.padded(seconds % 60, 2)
         if us % 1_000_000:
-            self.put(c".")
-            self.padded(us % 1_000_000, 6)
-        return 0
-
-    cdef int padded(self, int64_t number, int digits) except -1:
-        cdef int i
-        if not reserve(&self.lines, digits):
-            raise MemoryError
-        for i in range(digits - 1, -1, -1):
-            self.lines.data[self.lines.size + i] = 48 + number % 10
-            number //= 10
-        self.lines.size += digits
-        return 0
+            put(&self.lines, c".")
+            put_padded(&self.lines, us % 1_000_000, 6)
+        return True
 
 
 cdef bint has_plain_year(Octets text, Py_ssize_t size) noexcept:
@@ -399,14 +297,14 @@ cdef bint has_plain_year(Octets text, Py_ssize_t size) noexcept:
     return not zero
 
 
-cdef bint has_exponent(Octets digits, Py_ssize_t size, int scale) noexcept:
+cdef bint has_exponent(Octets text, Py_ssize_t size, int scale) noexcept:
     """Whether ``str`` of a Decimal writes one: more than five zeros behind the point, which nothing but zeros precede."""
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i = text[0] == c"-"
     cdef int zeros = 0
-    if scale <= 6 or size != scale + 2 or digits[0] != 48:
+    if scale <= 6 or size - i != scale + 2 or text[i] != c"0":
         return False
-    for i in range(2, size):
-        if digits[i] != 48:
+    for i in range(i + 2, size):
+        if text[i] != c"0":
             break
         zeros += 1
     return zeros > 5

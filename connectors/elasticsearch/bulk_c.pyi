@@ -1,0 +1,6 @@
+from connect.schema.avro_reader_c import Folded, Lane
+
+class DocumentLines:
+    alias: str
+    def __init__(self, lane: Lane, alias: str, incarnation: int) -> None: ...
+    def pack(self, folded: Folded, start: int, count: int, size: int) -> tuple[bytes, list[int], list[int]] | None: ...
