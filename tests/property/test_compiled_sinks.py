@@ -1,0 +1,369 @@
+"""What compiled code makes of a topic's records against its Python twins: the same lines, or left to the twin.
+
+Rows of the type vectors become Avro as our source writes it, and go to Postgres's COPY and Elasticsearch's bulk once by
+the compiled writers and once by the sinks' Python code. Bytes that are no record are taken by nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import DataError
+from psycopg._copy_base import format_row_text
+from psycopg.adapt import Transformer
+
+from connect.api import TopicPartition
+from connect.compiled import COMPILED
+from connect.errors import ConnectError, RecordError
+from connect.kafka.consumer import Raw
+from connect.record import ChangeEvent, Op, Row
+from connect.schema.avro import AvroFormat
+from connect.schema.formats import SourceBlock
+from connect.schema.model import TableId
+from connect.schema.reader import RecordReader
+from connectors.elasticsearch.bulk import Action
+from connectors.elasticsearch.document import DocumentWriter, document_id, encode, version_of
+from connectors.postgres.relations import ShapeColumn, build_shape
+from connectors.postgres.rows import COPY_ROW
+from connectors.postgres.source import PostgresSource
+from connectors.postgres.types import TypeCatalog, TypeInfo, TypeOptions
+from connectors.sql.changes import Change, Delete, Upsert
+from connectors.sql.changes import fold as fold_changes
+from connectors.sql.database import UnstorableError
+from connectors.sql.postgres_types import column_type
+
+if COMPILED:
+    from connect.schema.avro_reader_c import Layout
+    from connectors.elasticsearch.bulk_c import DocumentLines
+    from connectors.sql.copy_c import CopyWriter
+
+pytestmark = pytest.mark.skipif(not COMPILED, reason="nothing is compiled, so the twins are all there is")
+unhurried = settings(deadline=None)  # a busy machine is no failure
+TABLE = TableId("public", "things")
+TOPIC = "shop.public.things"
+PLACE = TopicPartition(TOPIC, "id", 0)
+BLOCK = SourceBlock(connector="postgresql", name="shop", database="shop", fields=PostgresSource.source_fields)
+SOURCE = ("public", "things", 741, 1 << 40, None, None, None)
+CATALOG = TypeCatalog().with_types([TypeInfo(50_030, "public", "mood", "e", labels=("sad", "ok", "happy"))])
+LINES = (Path(__file__).parents[1] / "data" / "postgres_vectors.tsv").read_text(encoding="utf-8").splitlines()
+ROWS = [line.split("\t") for line in LINES if not line.startswith("#")]
+VECTORS = [(int(oid), int(typmod), json.loads(cell)) for _, oid, typmod, cell, *_ in ROWS if oid != "dyn"]
+MODES = [
+    {},
+    {"decimal": "string", "time": "isostring", "binary": "hex", "interval": "string"},
+    {"decimal": "double", "time": "connect", "binary": "base64"},
+    {"time": "nanoseconds"},
+    {"time": "microseconds"},
+    {"time": "adaptive_time_microseconds"},
+]
+
+
+class Registry:
+    """Keeps schemas by the ids that it gives."""
+
+    is_down = False
+
+    def __init__(self):
+        self.texts = []
+
+    def schema_id(self, _name, text):
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text)
+
+    def schema_text(self, schema_id):
+        return self.texts[schema_id]
+
+
+class Topic:
+    """A table's topic: makes its records, and reads them both ways."""
+
+    def __init__(self, columns, key=(20, -1), value="envelope", **modes):
+        self.registry = Registry()
+        named = [ShapeColumn("id", *key), *(ShapeColumn(f"c{i}", *column) for i, column in enumerate(columns))]
+        self.shape = build_shape(TABLE, named, ("id",), None, CATALOG, TypeOptions(**modes), COPY_ROW)
+        encoder = AvroFormat(self.registry).encoder(TOPIC, self.shape, BLOCK, value)
+        self.encoder = getattr(encoder, "twin", encoder)
+        self.reader = RecordReader(self.registry)
+        self.offset = 0
+
+    def raw(self, op, cells):
+        row = Row(self.shape, "\t".join("\\N" if cell is None else _escaped(cell) for cell in cells).encode() + b"\n")
+        before, after = (row, None) if op == "d" else (None, row)
+        event = ChangeEvent(Op(op), self.shape, before, after, SOURCE, 1_763_737_401_000_123, 741, 3, None)
+        value = self.encoder.value(event, 1_763_737_401_000_999)
+        return self.at_end(self.encoder.key(row), value)
+
+    def tombstone(self, raw):
+        return self.at_end(raw.key, None)
+
+    def at_end(self, key, value):
+        self.offset += 1
+        return Raw(PLACE, self.offset, 0, key, value)
+
+    def read(self, raw):
+        return self.reader.read(TOPIC, 0, *raw[1:])
+
+    def batch(self, raws):
+        """As the task takes them; records that nobody can read are left out."""
+        batch, number = self.reader.batch(), 0
+        while (number := batch.extend(raws, number)) < len(raws):
+            with suppress(RecordError):
+                batch.append(raws[number], self.read(raws[number]), passes=True)
+            number += 1
+        return batch
+
+
+def _escaped(text):
+    return text.translate({9: "\\t", 10: "\\n", 13: "\\r", 92: "\\\\"})
+
+
+def writers(schema):
+    return [column_type(field.type).write for field in schema.columns]
+
+
+def line_of_twin(row):
+    """The line that psycopg writes of the values that the sink's plan writes; None where they refuse one."""
+    try:
+        cells = [
+            None if value is None else write(value)
+            for write, value in zip(writers(row.shape.schema), row.values(), strict=True)
+        ]
+    except (UnstorableError, RecordError, ValueError, TypeError, OverflowError):  # ``records.change`` names them
+        return None
+    line = bytearray()
+    try:
+        format_row_text(cells, Transformer(), line)
+    except DataError:
+        return None
+    return bytes(line)
+
+
+def lines_of(folded):
+    lane = folded.lane
+    rows = CopyWriter(lane.layout, lane.shape, writers(lane.shape.schema)).rows(folded)
+    keys = CopyWriter(lane.key_layout, lane.key_shape, writers(lane.key_shape.schema)).keys(folded)
+    return rows, keys
+
+
+def document_of_twin(record):
+    fields = DocumentWriter(record.after.shape.schema).fields(record.after) if record.after else None
+    identity = document_id(record)
+    body = encode(fields, identity.original) if fields else None
+    return Action(0, "things", identity.text, version_of(3, record.offset), body).lines()
+
+
+def documents_of(folded):
+    made = DocumentLines(folded.lane, "things", 3).pack(folded, 0, 1000, 5_000_000)
+    return made and made[0]
+
+
+def both_agree(topic, raw):
+    """One row record, by every writer."""
+    batch = topic.batch([raw])
+    folded, left = batch.fold()
+    assert not left
+    record = topic.read(raw)
+    assert repr(batch[0]) == repr(record)  # NaN equals nothing
+    assert lines_of(folded[TOPIC])[0] == line_of_twin(record.after)
+    assert documents_of(folded[TOPIC]) == document_of_twin(record)
+
+
+@pytest.mark.parametrize("modes", MODES, ids=repr)
+@pytest.mark.parametrize("value", ["envelope", "row"])
+def test_every_vector_is_written_as_the_twins_write_it(modes, value):
+    for oid, typmod, cell in VECTORS:
+        topic = Topic([(oid, typmod)], value=value, **modes)
+        try:
+            raw = topic.raw("c", ["7", cell])
+        except ConnectError:  # the source refuses it in this mode
+            continue
+        both_agree(topic, raw)
+        both_agree(topic, topic.raw("u", ["8", None]))
+
+
+@unhurried
+@given(
+    st.integers(-(2**63), 2**63 - 1),
+    st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",))),
+    st.floats(),
+    st.integers(-(10**11), 10**11),
+)
+def test_values_of_plain_types_are_written_as_the_twins_write_them(number, text, real, cents):
+    topic = Topic([(20, -1), (25, -1), (701, -1), (1700, (14 << 16 | 2) + 4), (1700, (38 << 16 | 9) + 4)])
+    real = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(repr(real), repr(real))
+    total = f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02}"
+    both_agree(topic, topic.raw("c", ["1", str(number), text, real, total, f"{cents % 1000}e-9"]))
+
+
+@unhurried
+@given(st.integers(-(2**63), 2**63 - 1), st.sampled_from([1082, 1083, 1114, 1184]), st.sampled_from(MODES))
+def test_moments_are_written_as_the_twins_write_them(number, oid, modes):
+    """The numbers themselves, also those that no source writes."""
+    topic = Topic([(oid, -1)], **modes)
+    cell = {1082: "2026-11-21", 1083: "10:11:12", 1114: "2026-11-21 10:11:12", 1184: "2026-11-21 10:11:12+00"}[oid]
+    raw = topic.raw("c", ["1", cell])
+    record = topic.read(raw)
+    folded = topic.batch([raw]).fold()[0][TOPIC]
+    field = record.after.shape.schema.columns[1]
+    if not isinstance(record.after["c0"], int):
+        return
+    for moment in (number, number % 10**17, number % 10**14, number % 10**11, number % 10**5):
+        value = raw.value.replace(_zigzag(record.after["c0"]), _zigzag(moment))
+        changed = raw._replace(value=value)
+        if topic.read(changed).after["c0"] != moment:  # its bytes stood elsewhere too
+            continue
+        both_agree(topic, changed)
+    assert field.name == "c0"
+    assert folded.rows == 1
+
+
+def _zigzag(number):
+    number = (number << 1) ^ (number >> 63)
+    data = bytearray()
+    while number > 0x7F:
+        data.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*data, number])
+
+
+CHANGES = st.lists(st.tuples(st.sampled_from("cudt"), st.integers(1, 4)), min_size=1, max_size=12)
+
+
+@unhurried
+@given(CHANGES)
+def test_K3_a_folded_batch_is_what_its_changes_leave_one_by_one(changes):
+    topic = Topic([(25, -1)])
+    made = [topic.raw("c" if op == "t" else op, [str(key), f"{op}{i}"]) for i, (op, key) in enumerate(changes)]
+    raws = [raw._replace(value=None) if op == "t" else raw for (op, _), raw in zip(changes, made, strict=True)]
+    raws.insert(0, topic.raw("r", ["9", "first"]))
+    folded, left = topic.batch(raws).fold()
+    assert not left
+    rows, keys = lines_of(folded[TOPIC])
+    expected = fold_changes(map(partial(_change, topic), raws))[TOPIC].rows
+    assert set(rows.decode().splitlines()) == {
+        "\t".join(map(str, action.values)) for action in expected.values() if isinstance(action, Upsert)
+    }
+    gone = {key for key, action in expected.items() if isinstance(action, Delete) or action.fresh}
+    assert {(int(line),) for line in keys.decode().splitlines()} == gone
+    assert (folded[TOPIC].rows, folded[TOPIC].removed) == (len(rows.splitlines()), len(gone))
+
+
+def _change(topic, raw):
+    record = topic.read(raw)
+    key = tuple(record.key.values())
+    after = record.after
+    return Change(raw.offset, TOPIC, key, Upsert(tuple(after), tuple(after.values())) if after else Delete())
+
+
+@pytest.mark.parametrize("cell", ["", "x" * 600, "sha256:ab", "ü" * 300, 'a"b\\c\n', "ein Schlüssel"])
+def test_F149_ids_that_become_hashes_are_left_to_the_twin(cell):
+    topic = Topic([(25, -1)], key=(25, -1))
+    raw = topic.raw("c", [cell, "x"])
+    documents = documents_of(topic.batch([raw]).fold()[0][TOPIC])
+    identity = document_id(topic.read(raw))
+    assert documents == (None if identity.text.startswith("sha256:") else document_of_twin(topic.read(raw)))
+
+
+@pytest.mark.parametrize("key", [(1700, (12 << 16 | 2) + 4), (1114, -1), (17, -1), (701, -1)])
+def test_keys_that_may_be_equal_in_other_bytes_are_left_to_the_twin(key):
+    cell = {1700: "1.50", 1114: "2026-11-21 10:11:12", 17: "\\x00", 701: "0.5"}[key[0]]
+    topic = Topic([(25, -1)], key=key)
+    assert topic.batch([topic.raw("c", [cell, "x"])]).fold() == ({}, {TOPIC})
+
+
+def test_rows_of_two_schemas_in_one_batch_are_left_to_the_twin():
+    old, new = Topic([(25, -1)]), Topic([(25, -1), (20, -1)])
+    new.registry.texts = old.registry.texts
+    new.encoder = getattr(AvroFormat(old.registry).encoder(TOPIC, new.shape, BLOCK), "twin", new.encoder)
+    new.reader = old.reader
+    batch = new.batch([old.raw("c", ["1", "x"]), new.raw("c", ["2", "x", "3"])])
+    assert batch.fold() == ({}, {TOPIC})
+    assert [record.after["id"] for record in batch] == [1, 2]
+
+
+def test_F138_a_record_that_lacks_values_is_left_to_the_twin():
+    foreign = Topic([(25, -1)])
+    raw = foreign.raw("c", ["1", "x"])
+    assert foreign.batch([raw]).fold()[1] == set()
+    named = foreign.shape.schema.columns[1].name
+    row = Row(foreign.shape, b"1\tx\n")
+    event = ChangeEvent(Op.UPDATE, foreign.shape, None, row, SOURCE, 1, 741, 3, None)
+    value = foreign.encoder.value(event, 1)
+    assert value.endswith(b"\0")
+    lacking = value[:-1] + b"\x02\x02" + bytes([2 * len(named)]) + named.encode() + b"\0"
+    folded, left = foreign.batch([raw, foreign.at_end(raw.key, lacking)]).fold()
+    assert (folded, left) == ({}, {TOPIC})
+
+
+def _topics():
+    chosen = random.Random(11).sample(VECTORS, 40)
+    for start in range(0, len(chosen), 5):
+        some = chosen[start : start + 5]
+        for value in ("envelope", "row"):
+            topic = Topic([(oid, typmod) for oid, typmod, _ in some], value=value)
+            try:
+                raw = topic.raw("c", ["1", *(cell for _, _, cell in some)])
+            except ConnectError:
+                continue
+            topic.batch([raw])
+            yield topic, raw
+
+
+@pytest.fixture(scope="module")
+def topics():
+    return list(_topics())
+
+
+@unhurried
+@given(data=st.data())
+def test_F110_damaged_bytes_are_taken_only_if_the_twin_reads_them(topics, data):
+    topic, raw = data.draw(st.sampled_from(topics))
+    key, value = _damaged(data, raw.key), _damaged(data, raw.value)
+    damaged = topic.at_end(key, value)
+    batch = topic.reader.batch()
+    if batch.extend([damaged], 0) == 0:
+        return
+    record = topic.read(damaged)  # raises nothing
+    folded, left = batch.fold()
+    assert not left
+    assert folded[TOPIC].rows == (record.after is not None)
+    if record.after is not None:
+        assert lines_of(folded[TOPIC])[0] == line_of_twin(record.after)
+
+
+def _damaged(data, payload):
+    payload = bytearray(payload)
+    for _ in range(data.draw(st.integers(0, 2))):
+        at = data.draw(st.integers(5, len(payload)))
+        how = data.draw(st.sampled_from(["cut", "write", "push"]))
+        noise = data.draw(st.binary(min_size=1, max_size=9))
+        if how == "cut":
+            del payload[at:]
+        elif how == "write":
+            payload[at : at + len(noise)] = noise
+        else:
+            payload[at:at] = noise
+    return bytes(payload)
+
+
+@unhurried
+@given(st.binary(max_size=40))
+def test_F110_bytes_are_parsed_as_fastavro_parses_them_or_not_at_all(topics, noise):
+    for topic, raw in topics[:4]:
+        form = topic.reader._forms[int.from_bytes(raw.value[1:5], "big")]
+        layout = Layout(form.avro)
+        assert layout.parse(raw.value, 5) == form.parse(raw.value)
+        for payload in (b"\0\0\0\0\1" + noise, raw.value[:-20] + noise):
+            try:
+                found = layout.parse(payload, 5)
+            except LookupError:
+                continue
+            assert repr(found) == repr(form.parse(payload))
