@@ -100,12 +100,13 @@ cdef struct Entry:
 cdef class Lanes:
     cdef object reader
     cdef list all
-    cdef dict by_place
+    cdef dict by_place  # (topic, key's schema id) → numbers of lanes
+    cdef dict layouts  # by schema id
+    cdef set known  # what lanes were made of, or found to be none
     cdef Lane last
     cdef int32_t last_number
     cdef int32_t find(self, str topic, int32_t key_id, int32_t value_id, Names* names) except -2
     cdef bint take(self, SinkRecords records, object raw) except -1
-    cdef RowLayout layout(self, int32_t value_id)
 
 
 cdef class SinkRecords:

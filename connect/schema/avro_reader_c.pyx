@@ -528,10 +528,6 @@ cdef class Lane:
         self.shape = record.after.shape
         self.schema, self.table = record.table.schema.encode(), record.table.name.encode()
 
-    def same(self, Lane other):
-        """Whether the other has the same records."""
-        return (self.value_id, self.schema, self.table) == (other.value_id, other.schema, other.table)
-
     cdef bint matches(self, Names* names) noexcept:
         if not self.layout.envelope:
             return True  # the schema names the table, or the topic does
@@ -560,7 +556,7 @@ cdef class Lanes:
 
     def __init__(self, reader):
         self.reader = reader
-        self.all, self.by_place = [], {}
+        self.all, self.by_place, self.layouts, self.known = [], {}, {}, set()
 
     cdef int32_t find(self, str topic, int32_t key_id, int32_t value_id, Names* names) except -2:
         """The number of a lane; -1 where there is none. Without names any of the key's."""
@@ -590,11 +586,12 @@ cdef class Lanes:
         key_id = schema_id(key)
         if key_id < 0:
             return False
-        if value is None:
-            number = self.find((<tuple> raw)[PLACE][0], key_id, -1, NULL)
-        else:
+        number = self.find((<tuple> raw)[PLACE][0], key_id, -1, NULL)
+        if number < 0:
+            return False
+        if value is not None:
             value_id = schema_id(value)
-            layout = self.last.layout if self.last is not None and self.last.value_id == value_id else self.layout(value_id)
+            layout = self.layouts.get(value_id)
             if layout is None:
                 return False
             data = <Octets> PyBytes_AS_STRING(value)
@@ -611,27 +608,22 @@ cdef class Lanes:
         records.add(raw, number, row if row < 0 else row + HEADER)
         return True
 
-    cdef RowLayout layout(self, int32_t value_id):
-        for lane in self.all:
-            if (<Lane> lane).value_id == value_id:
-                return (<Lane> lane).layout
-        return None
-
     def learn(self, raw, record):
         """Make the lane of a record that the twin has read, if there is to be one."""
         if record.key is None or record.after is None:
             return
         key_id, value_id = schema_id(raw[KEY]), schema_id(raw[VALUE])
-        if key_id < 0 or value_id < 0:
+        place = record.topic, key_id, value_id, record.table
+        if key_id < 0 or value_id < 0 or place in self.known or len(self.known) >= MOST_LANES:
             return
-        key_layout, layout = self.reader.key_layout(key_id), self.reader.row_layout(value_id)
-        if key_layout is None or layout is None:
+        self.known.add(place)
+        key_layout = self.reader.key_layout(key_id)
+        layout = self.layouts.get(value_id) or self.reader.row_layout(value_id)
+        if key_layout is None or layout is None or not key_layout.distinct:
             return
-        numbers = self.by_place.setdefault((record.topic, key_id), [])
-        lane = Lane(key_id, value_id, record, key_layout, layout)
-        if not any(lane.same(self.all[number]) for number in numbers) and len(self.all) < MOST_LANES:
-            numbers.append(len(self.all))
-            self.all.append(lane)
+        self.layouts[value_id] = layout
+        self.by_place.setdefault((record.topic, key_id), []).append(len(self.all))
+        self.all.append(Lane(key_id, value_id, record, key_layout, layout))
 
 
 cdef class SinkRecords:

@@ -1,8 +1,8 @@
 """``make fuzz``: a million mutated frames for each compiled codec, under AddressSanitizer.
 
-A frame is a message of the stream or a line of COPY, made of the vectors of types.md and then damaged. The codecs take
-it or refuse it by name; a read past its end, another error or a crash ends the run. Every hundredth is held against the
-Python twin too.
+A frame is a message of the stream, a line of COPY or a record of a topic, made of the vectors of types.md and then
+damaged. The codecs take it or refuse it by name; a read past its end, another error or a crash ends the run. Every
+hundredth is held against the Python twin too.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from connect.api import TopicPartition
 from connect.api.tables import TableOptions
 from connect.changes_c import Changes
 from connect.compiled import COMPILED, WHY_NOT_COMPILED
 from connect.errors import ConnectError
-from connect.record import ChangeEvent, Op, Row
+from connect.kafka.consumer import Raw
+from connect.record import ChangeEvent, Op, Row, SinkRecord
 from connect.schema.avro import AvroFormat
 from connect.schema.formats import SourceBlock
 from connect.schema.model import TableId
+from connect.schema.reader import RecordReader
+from connectors.elasticsearch.bulk_c import DocumentLines
 from connectors.postgres.assembler import Assembler
 from connectors.postgres.position import PostgresPosition
 from connectors.postgres.relations import Catalog, Relations, ShapeColumn, build_shape
@@ -33,6 +37,8 @@ from connectors.postgres.source import PostgresSource
 from connectors.postgres.spool import TransactionSpool
 from connectors.postgres.stream_c import Burst
 from connectors.postgres.types import TypeCatalog, TypeOptions
+from connectors.sql.copy_c import CopyWriter
+from connectors.sql.postgres_types import column_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -156,6 +162,64 @@ def _transaction(frames: Frames, assembler: Assembler, first: list[bytes], messa
     yield from (None for _ in body)
 
 
+class Schemas:
+    """Keeps each schema under the id that it gives."""
+
+    is_down = False
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def schema_id(self, _name: str, text: str) -> int:
+        self.texts.append(text)
+        return len(self.texts) - 1
+
+    def schema_text(self, schema_id: int) -> str:
+        return self.texts[schema_id]
+
+
+def records(frames: Frames) -> Iterator[None]:
+    """Damaged keys and values of a topic, folded and written as COPY lines and bulk documents."""
+    place = TopicPartition("shop.public.things", "id", 0)
+    while True:
+        columns, cells = frames.columns()
+        named = [ShapeColumn("id", 20, -1), *(ShapeColumn(f"c{i}", *column) for i, column in enumerate(columns))]
+        shape = build_shape(TABLE, named, ("id",), None, TypeCatalog(), TypeOptions(unrepresentable="null"), COPY_ROW)
+        schemas: Any = Schemas()
+        encoder = AvroFormat(schemas).encoder(place.topic, shape, BLOCK, frames.random.choice(["envelope", "row"]))
+        row = Row(shape, b"\t".join((b"1", *cells)) + b"\n")
+        event = ChangeEvent(Op.CREATE, shape, None, row, ("public", "things", 7, 8, None, None, None), 9, 7)
+        reader = RecordReader(schemas)
+        try:
+            whole = Raw(place, 1, 0, encoder.key(row), encoder.value(event, 1))
+            first: Any = reader.batch()
+            first.append(whole, reader.read(place.topic, 0, *whole[1:]), passes=True)
+        except ConnectError:  # no row of a source
+            continue
+        folded = first.fold()[0].get(place.topic)
+        if folded is None:
+            continue
+        lane, schema = folded.lane, folded.lane.shape.schema
+        writer = CopyWriter(lane.layout, lane.shape, [column_type(field.type).write for field in schema.columns])
+        lines = DocumentLines(lane, "things", 1)
+        for _ in range(200):
+            _record(frames, reader, whole, writer, lines)
+            yield
+
+
+def _record(frames: Frames, reader: RecordReader, whole: Raw, writer: CopyWriter, lines: DocumentLines) -> None:
+    damaged = [data[:5] + frames.damaged(data[5:]) for data in (whole.key or b"", whole.value or b"")]
+    raw = Raw(whole.place, 1, 0, damaged[0] if frames.random.random() < 0.1 else whole.key, damaged[1])
+    batch: Any = reader.batch()
+    if batch.extend([raw], 0) == 0:
+        return
+    read = outcome(reader.read, raw.place.topic, 0, *raw[1:])
+    assert isinstance(read, SinkRecord), (read, raw)
+    for folded in batch.fold()[0].values():
+        writer.rows(folded)
+        lines.pack(folded, 0, 10, 1_000_000)
+
+
 def _encode(changes: Any, wire: AvroFormat) -> None:
     assert isinstance(changes, Changes)
     encoders: dict[Any, Any] = {}
@@ -181,6 +245,7 @@ def main() -> int:
         "log rows": lambda frames: rows(frames, LOG_ROW, packed),
         "COPY lines": lambda frames: rows(frames, COPY_ROW, lambda cells: b"\t".join(cells) + b"\n"),
         "stream": stream,
+        "records of a topic": records,
     }
     for name, run in runs.items():
         started, going = time.monotonic(), run(Frames(given.seed))
