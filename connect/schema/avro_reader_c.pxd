@@ -117,6 +117,7 @@ cdef class SinkRecords:
     cdef Py_ssize_t count
     cdef Py_ssize_t room
     cdef object record(self, Py_ssize_t i)
+    cdef object topic(self, Py_ssize_t i)
     cdef int add(self, object raw, int32_t lane, int32_t row) except -1
 
 

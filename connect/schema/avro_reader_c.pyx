@@ -430,14 +430,14 @@ cdef class RowLayout(Layout):
     cdef int32_t _place(self, Span* op, Span* missing, int32_t row) noexcept:
         cdef char letter
         cdef bint gone
-        if missing != NULL and missing.data != NULL and missing.data[0] != 0:
-            return -2  # names of what the log did not carry
         if op.data == NULL or op.end - op.data != 2 or self.parts[op.part].kind != TEXT_PART:
             return -2
         letter = op.data[1]
         gone = letter == c"d"
         if not gone and letter != c"c" and letter != c"u" and letter != c"r":
             return -2
+        if not gone and missing != NULL and missing.data != NULL and missing.data[0] != 0:
+            return -2  # names of what the log did not carry; a delete's old row is not asked for
         if self.envelope and gone != (row < 0):
             return -2
         return -1 if gone else row
@@ -705,8 +705,11 @@ cdef class SinkRecords:
         return found
 
     def indexes(self, topics):
-        """Of the records of these topics."""
-        return [i for i, raw in enumerate(self.raws) if raw[PLACE][0] in topics] if topics else []
+        """Of the records of these topics; a transform may have given one another topic."""
+        return [i for i in range(self.count) if self.topic(i) in topics] if topics else []
+
+    cdef object topic(self, Py_ssize_t i):
+        return self.objects[i].topic if self.entries[i].lane < 0 else (<tuple> self.raws[i])[PLACE][0]
 
     def fold(self):
         """The batch by topic, each key once with its last record (rule K3); and what is left to the twin.

@@ -61,6 +61,7 @@ cdef enum:
     KEY = 3
     VALUE = 4
     HEADER = 5
+    MOST_KEPT = 33_554_432  # bytes
 
 # Postgres's infinities in microseconds, as Debezium writes them in milliseconds: among valid microseconds they are days.
 cdef int64_t INFINITE = 9_223_372_036_825_200
@@ -170,7 +171,11 @@ cdef class DocumentLines:
             kept = self.lines.size
             ends.append(kept)
             i += 1
-        return PyBytes_FromStringAndSize(<const char*> self.lines.data, kept), places, ends
+        body = PyBytes_FromStringAndSize(<const char*> self.lines.data, kept)
+        if self.lines.room > MOST_KEPT:  # Invariant 7: one huge document does not hold memory for ever
+            free(self.lines.data)
+            self.lines.data, self.lines.size, self.lines.room = NULL, 0, 0
+        return body, places, ends
 
     cdef bint document(self, tuple raw, int32_t row) except -1:
         cdef bytes key = raw[KEY]

@@ -50,6 +50,7 @@ cdef enum:
     KEY = 3  # of a ``Raw``
     VALUE = 4
     HEADER = 5
+    MOST_KEPT = 33_554_432  # bytes
 
 cdef int64_t DAY_US = 86_400_000_000
 
@@ -150,7 +151,11 @@ cdef class CopyWriter:
         return self.taken() if done else None
 
     cdef bytes taken(self):
-        return PyBytes_FromStringAndSize(<const char*> self.lines.data, self.lines.size)
+        lines = PyBytes_FromStringAndSize(<const char*> self.lines.data, self.lines.size)
+        if self.lines.room > MOST_KEPT:  # Invariant 7: one batch of huge rows does not hold memory for ever
+            free(self.lines.data)
+            self.lines.data, self.lines.size, self.lines.room = NULL, 0, 0
+        return lines
 
     cdef bint line(self, Octets data, Py_ssize_t row, Py_ssize_t size) except -1:
         cdef int i

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -287,6 +288,29 @@ def test_rows_of_two_schemas_in_one_batch_are_left_to_the_twin():
     batch = new.batch([old.raw("c", ["1", "x"]), new.raw("c", ["2", "x", "3"])])
     assert batch.fold() == ({}, {TOPIC})
     assert [record.after["id"] for record in batch] == [1, 2]
+
+
+def test_a_delete_whose_old_row_holds_only_the_key_needs_no_twin():
+    """As Postgres's log has it under the default replica identity."""
+    topic = Topic([(25, -1)])
+    raw, delete = topic.raw("c", ["1", "x"]), topic.raw("d", ["1", "x"])
+    lacking = delete._replace(value=delete.value[:-1] + b"\x02\x02\x04c0\0")
+    assert topic.read(lacking).before.unavailable == ("c0",)
+    folded, left = topic.batch([raw, lacking]).fold()
+    assert not left
+    assert (folded[TOPIC].rows, folded[TOPIC].removed) == (0, 1)
+
+
+def test_a_record_that_a_transform_sends_elsewhere_is_found_under_its_new_topic():
+    topic = Topic([(25, -1)])
+    raws = [topic.raw("c", ["1", "x"]), topic.raw("c", ["2", "x"])]
+    batch = topic.reader.batch()
+    batch.append(raws[0], topic.read(raws[0]), passes=True)
+    batch.append(raws[1], replace(topic.read(raws[1]), topic="elsewhere"), passes=False)
+    folded, left = batch.fold()
+    assert folded[TOPIC].rows == 1
+    assert left == {"elsewhere"}
+    assert batch.indexes(left) == [1]
 
 
 def test_F138_a_record_that_lacks_values_is_left_to_the_twin():
