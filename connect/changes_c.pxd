@@ -21,6 +21,7 @@ cdef struct Change:
     int32_t transaction  # index among the transactions
     int32_t group
     int32_t next  # the next change of its group, -1 for none
+    int32_t row  # its number at that place, for a log in which many rows have one
     uint8_t op  # Debezium's letter
     uint8_t old
 

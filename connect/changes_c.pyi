@@ -4,6 +4,7 @@ from typing import Any, overload
 from connect.record import ChangeEvent, Row, RowShape
 
 AT: object
+ROW: object
 
 class Transaction:
     id: Any

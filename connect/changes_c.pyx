@@ -12,12 +12,18 @@ from connect.record_c cimport ABSENT_CELL, Cell
 from connect.record import ChangeEvent, Op, Row
 
 
-class _At:
+class _Own:
+    """In ``Transaction.source``: the place of a value that each row has of its own."""
+
+    def __init__(self, name):
+        self.name = name
+
     def __repr__(self):
-        return "AT"
+        return self.name
 
 
-AT = _At()  # in ``Transaction.source``: the place of the row's own position
+AT = _Own("AT")  # the row's position
+ROW = _Own("ROW")  # its number there
 _OPS = {ord(op): op for op in Op}
 
 
@@ -27,7 +33,7 @@ cdef class Transaction:
     Attributes:
         id: ``ChangeEvent.transaction``.
         ts_us: ``ChangeEvent.ts_us``.
-        source: The values of ``ChangeEvent.source`` after those of the table, ``AT`` among them.
+        source: The values of ``ChangeEvent.source`` after those of the table, ``AT`` and ``ROW`` among them.
         sequence: ``ChangeEvent.sequence`` up to the row's position, ``["123","``; None for no sequence.
     """
 
@@ -139,7 +145,7 @@ cdef class Changes:
             copied = rest.add(moved[change.group], self.transactions[change.transaction], None)
             copied.before, copied.before_size, copied.old = change.before, change.before_size, change.old
             copied.after, copied.after_size, copied.op = change.after, change.after_size, change.op
-            copied.at, copied.ordinal = change.at, change.ordinal
+            copied.at, copied.row, copied.ordinal = change.at, change.row, change.ordinal
         rest.owners = list(self.owners)
         self._keep(at)
         return rest
@@ -185,6 +191,7 @@ cdef class Changes:
         change.before = change.after = NULL
         change.before_size = change.after_size = 0
         change.at = change.ordinal = 0
+        change.row = 0
         change.old = NO_OLD
         change.transaction = <int32_t> (len(self.transactions) - 1)
         change.group = <int32_t> group_index
@@ -222,7 +229,7 @@ cdef class Changes:
             group.shape,
             None if before is None else Row(group.shape, before),
             None if after is None else Row(group.shape, after),
-            (*group.source, *(change.at if value is AT else value for value in values)),
+            (*group.source, *(change.at if v is AT else change.row if v is ROW else v for v in values)),
             transaction.ts_us,
             transaction.id,
             change.ordinal,

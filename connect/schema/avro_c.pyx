@@ -41,7 +41,7 @@ from connect.record_c cimport (
     reserve,
 )
 
-from connect.changes_c import AT
+from connect.changes_c import AT, ROW
 from connect.errors import Failed
 from connect.record import Picked, text
 from connect.schema.avro_codec import branches, cell_writer, constant, field_writer
@@ -336,7 +336,7 @@ def _decoder(decode, is_text):
     """The C side of a column's decoder, or None."""
     if isinstance(decode, Decoder):
         return decode
-    if is_text and decode is text:
+    if decode is text:
         return TextDecoder(text)
     if is_text and decode is int:
         return IntegerDecoder(int)
@@ -417,8 +417,10 @@ cdef class _Source:
             prefix, null = branches(field)
             self.fields[i].prefix = prefix[0] if prefix else NOTHING
             self.fields[i].null = null[0] if null else NOTHING
-            if field.type.kind is Kind.INT64:
+            if field.type.kind in _INTEGERS:
                 self.fields[i].how = AS_LONG
+                self.fields[i].high = (1 << _INTEGERS[field.type.kind] - 1) - 1
+                self.fields[i].low = -self.fields[i].high - 1
             elif field.type.kind is Kind.STRING:
                 self.fields[i].how = AS_RAW
 
@@ -437,7 +439,7 @@ cdef class _Source:
             return True
         if field.how == AS_LONG and PyLong_CheckExact(value):
             number = PyLong_AsLongLongAndOverflow(value, &overflow)
-            if overflow:
+            if overflow or number < field.low or number > field.high:
                 return False
             return self._branch(out, field) and put_number(out, number)
         if field.how == AS_RAW and PyUnicode_CheckExact(value):
@@ -448,7 +450,7 @@ cdef class _Source:
 
     cdef bint put_number(self, Buffer* out, Py_ssize_t i, int64_t number) except -1:
         cdef Column* field = &self.fields[i]
-        if field.how != AS_LONG:
+        if field.how != AS_LONG or number < field.low or number > field.high:
             return self.put(out, i, number)
         return self._branch(out, field) and put_number(out, number)
 
@@ -811,6 +813,9 @@ cdef class Encoder:
             value = transaction.source[i]
             if value is AT:
                 if not self._source.put_number(&self._out, of_table + i, change.at):
+                    return False
+            elif value is ROW:
+                if not self._source.put_number(&self._out, of_table + i, change.row):
                     return False
             elif not self._source.put(&self._out, of_table + i, value):
                 return False

@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from connect.compiled import COMPILED
 from connect.errors import Failed
 from connect.record import ChangeEvent, Op
 from connectors.mysql.binlog import events as log
 from connectors.mysql.binlog.cursor import Header, LogCursor
 from connectors.mysql.binlog.events import Kind
 from connectors.mysql.binlog.nested import COMPRESSED, decompressed, payload_events
+from connectors.mysql.collected import BIG, Collected
 from connectors.mysql.gtid import AnyGtid, Gtid, GtidSet, MariadbGtid
 from connectors.mysql.position import LogPosition, MysqlPosition
 from connectors.mysql.transactions import Delivery, Group
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from connectors.mysql.row_image import LogTable
 
 _NO_TABLE: Final = 0xFFFFFF  # of an event that only ends a statement
-_BIG: Final = 2**20  # bytes of a rows event that is handed on in parts
 _OPS: Final[dict[int, Op]] = {
     Kind.WRITE_ROWS_V1: Op.CREATE,
     Kind.UPDATE_ROWS_V1: Op.UPDATE,
@@ -70,7 +71,14 @@ class Assembler:
     """
 
     def __init__(
-        self, history: History, prepared: Prepared, start: MysqlPosition, connector: str, *, by_gtid: bool
+        self,
+        history: History,
+        prepared: Prepared,
+        start: MysqlPosition,
+        connector: str,
+        *,
+        by_gtid: bool,
+        compiled: bool = COMPILED,
     ) -> None:
         """``start`` is the stored position, its ``log`` that of the server that is read.
 
@@ -92,9 +100,8 @@ class Assembler:
         self._maps: dict[bytes, LogTable | None] = {}  # until the next statement that may change a table
         self._uuids: dict[bytes, str] = {}
         self._steps: Iterator[None] | None = None  # what a handler leaves to be done in parts
-        self._events: list[ChangeEvent] = []
+        self._collected = Collected(compiled=compiled)
         self._finished = 0  # so many of the changes belong to whole transactions
-        self._size = 0
         self._notes: dict[str, dict[str, Any] | None] = {}
         self._cuts: dict[int, MysqlPosition] = {}
         self._warnings: list[str] = []
@@ -123,12 +130,12 @@ class Assembler:
     @property
     def rows(self) -> int:
         """Changes collected."""
-        return len(self._events)
+        return len(self._collected)
 
     @property
     def size(self) -> int:
         """Bytes of log that they came in."""
-        return self._size
+        return self._collected.size
 
     @property
     def whole(self) -> bool:
@@ -165,13 +172,11 @@ class Assembler:
             position = self._inside(position, group)
             self._notes.update(group.notes or {})
             group.notes, group.savepoints = None, _after_taking(group)
-            self._finished = len(self._events)
+            self._finished = self.rows
         end, self._finished = self._finished, 0
-        events, self._events = self._events[:end], self._events[end:]
+        events = self._collected.take(end)
         cuts = {index: before for index, before in self._cuts.items() if index < end}
         self._cuts = {index - end: before for index, before in self._cuts.items() if index >= end}
-        if not self._events:
-            self._size = 0
         notes, self._notes = self._notes, {}
         warnings, self._warnings = self._warnings, []
         return Delivery(events, position, position.transaction is None, notes, cuts, warnings)
@@ -202,7 +207,7 @@ class Assembler:
         """Go on with an event that is handed on in parts, until so many rows or bytes are collected."""
         steps = self._steps or iter(())
         for _ in steps:
-            if self.rows >= rows or self._size >= size:
+            if self.rows >= rows or self.size >= size:
                 return
         self._steps = None
 
@@ -238,10 +243,10 @@ class Assembler:
         group, self._open = self._open, None
         if group is None:
             return
-        if group.ordinal > len(self._events) - self._finished:
+        if group.ordinal > self.rows - self._finished:
             what = f"the log breaks off inside transaction {group.id}, which was delivered in part"
             raise self._failed("transaction_torn", what, "The server lost it in a crash: start the source anew.")
-        del self._events[self._finished :]
+        self._collected.drop(self._finished)
         if group.held is not None:
             self._prepared.drop(group.held)
 
@@ -361,7 +366,7 @@ class Assembler:
         if changes == _TAKEN or group.ordinal - ordinal > self.rows - changes:
             what = f"rows of transaction {group.id} were delivered, and the log rolls them back"
             raise self._failed("rolled_back_rows", what, "A transaction so big that mixes engines cannot be followed.")
-        del self._events[changes:]
+        self._collected.drop(changes)
         group.ordinal = ordinal
 
     def _table_map(self, _header: Header, body: bytes) -> None:
@@ -391,7 +396,7 @@ class Assembler:
 
     def _rows(self, header: Header, body: bytes) -> None:
         steps = self._changes(header, body)
-        if len(body) > _BIG:
+        if len(body) > BIG:
             self._steps = steps
             return
         for _ in steps:
@@ -413,6 +418,12 @@ class Assembler:
 
     def _emit(self, group: Group, header: Header, table: LogTable | None, body: bytes) -> Iterator[None]:
         again = self._split_before(group)
+        if again is None and table is not None:
+            count = self._collected.rows(group, header, table, body)
+            if count >= 0:
+                group.event, group.ordinal = group.event + 1, group.ordinal + count
+                yield
+                return
         if table is not None and (again is None or not again.log.file or group.event >= again.event):
             op, shape = _OPS[header.kind], table.shape
             size = len(body)
@@ -420,8 +431,8 @@ class Assembler:
                 if self._again is not None and self._was_delivered(group, row, self._again):
                     continue
                 group.row = row + 1
-                self._append(group, header, op, shape, before, after, row)
-                self._size, size = self._size + size, 0
+                self._append(group, header, op, shape, before, after, row, size)
+                size = 0
                 yield
         group.event, group.row = group.event + 1, 0
 
@@ -440,13 +451,15 @@ class Assembler:
         before: Row | None,
         after: Row | None,
         row: int,
+        size: int = 0,
     ) -> None:
         file, pos = group.begin.file, header.begin
         if group.inner or not pos:  # inner events, and MariaDB's from 11.4 on, have no place of their own (F55)
             pos, row = group.begin.pos, group.ordinal
         source = (shape.schema.table.name, header.server_id, group.text, file, pos, row, group.thread, None)
         place = f'["{file}","{pos}"]'
-        self._events.append(ChangeEvent(op, shape, before, after, source, group.ts_us, group.id, group.ordinal, place))
+        event = ChangeEvent(op, shape, before, after, source, group.ts_us, group.id, group.ordinal, place)
+        self._collected.append(event, size)
         group.ordinal += 1
 
     # The end of a transaction.

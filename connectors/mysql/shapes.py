@@ -8,9 +8,10 @@ from connect.errors import Failed
 from connect.record import RowShape
 from connect.schema.model import NO_DEFAULT, Field, Kind, TableSchema
 from connectors.mysql.agreement import OLD_TEMPORAL, resolve
+from connectors.mysql.compiled import compiled_log_decoder, compiled_text_decoder, image_split, text_split
 from connectors.mysql.row_image import LogTable, RowForm, width
 from connectors.mysql.table_map import Code
-from connectors.mysql.text_values import split_text_row, text_decoder
+from connectors.mysql.text_values import text_decoder
 from connectors.mysql.types import BLOB_TYPES, TEXT_TYPES, logical, may_be_null
 from connectors.mysql.values import hires_width, log_decoder
 
@@ -36,7 +37,11 @@ def snapshot_shape(definition: TableDefinition, options: TypeOptions, key: tuple
     """
     names = _key(definition, definition.primary_key, key)
     schema = _schema(definition.table, definition.columns, names, options)
-    return RowShape(schema, split_text_row, tuple(text_decoder(column, options) for column in definition.columns))
+    decode = (
+        compiled_text_decoder(column, field.type, options, text_decoder(column, options))
+        for column, field in zip(definition.columns, schema.columns, strict=True)
+    )
+    return RowShape(schema, text_split(), tuple(decode))
 
 
 def log_table(
@@ -65,8 +70,11 @@ def log_table(
         [_width(column, log) for column, log in pairs],
         [i for i, log in enumerate(table_map.columns) if log.code == Code.JSON],
     )
-    decode = tuple(log_decoder(column, log, options) for column, log in pairs)
-    return LogTable(RowShape(schema, form.split, decode), form)
+    decode = (
+        compiled_log_decoder(column, log, field.type, options, log_decoder(column, log, options))
+        for (column, log), field in zip(pairs, schema.columns, strict=True)
+    )
+    return LogTable(RowShape(schema, image_split(form), tuple(decode)), form)
 
 
 def system_versioned(table: TableId) -> Failed:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connect.changes_c import Transaction
     from connect.record import ChangeEvent
     from connectors.mysql.gtid import AnyGtid
     from connectors.mysql.position import LogPosition, MysqlPosition
@@ -33,6 +36,7 @@ class Group:
         ordinal: Rows of captured tables so far.
         notes: Of its statements; they ride with the position after it.
         savepoints: Name → number of changes collected, of rows, and of row events.
+        common: What its changes have in common, for the compiled lane; of the server and thread ``written_by``.
     """
 
     gtid: AnyGtid | None
@@ -51,6 +55,8 @@ class Group:
     ordinal: int = 0
     notes: dict[str, dict[str, Any] | None] | None = None
     savepoints: dict[str, tuple[int, int, int]] | None = None
+    common: Transaction | None = None
+    written_by: tuple[int, int | None] | None = None
 
 
 class Delivery(NamedTuple):
@@ -59,7 +65,7 @@ class Delivery(NamedTuple):
     ``cuts``: index of each TRUNCATE → the position before it. ``warnings``: what an operator should hear.
     """
 
-    events: list[ChangeEvent]
+    events: Sequence[ChangeEvent]
     position: MysqlPosition
     boundary: bool
     notes: dict[str, dict[str, Any] | None]

@@ -20,7 +20,7 @@ A = "0cc7ab90-e5bd-11f1-8c46-02fc00000001"
 T, OTHER = 7, 8  # table ids; the second is not captured
 FILE = "binlog.000001"
 TS = 1_795_274_053_000_001
-SHAPE = SimpleNamespace(schema=TableSchema(TableId("shop", "t"), ()))
+SHAPE = SimpleNamespace(schema=TableSchema(TableId("shop", "t"), ()), split=None)
 
 
 class Log:

@@ -1,0 +1,330 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The compiled twin of ``row_image`` and ``text_values``: rows events → changes that are the log's own bytes, and the
+cells of a row image and of a row packet. Every read is checked against the end.
+
+What is special (an image that lacks columns, a partial update, bytes of another form than the table map's) is left to
+the Python twin: so there is one description of what it means, and of what is wrong with it.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+
+from connect.changes_c cimport NO_OLD, WHOLE_OLD, Change, Changes, Transaction
+from connect.record_c cimport DATA_CELL, NULL_CELL, Buffer, Cell, Octets, Splitter
+
+from connect.changes_c import AT, ROW
+from connectors.mysql.row_image import ROWS_EVENTS
+from connectors.mysql.text_values import split_text_row
+
+cdef enum:
+    MOST_LENGTH = 4  # bytes of the length in front of a value
+    MOST_COLUMNS = 4096  # of a table
+    MOST_KINDS = 256
+    HEADER = 8  # of a rows event: table id and flags
+    NO_GROUP = -1
+    SPECIAL = -1
+    # What a rows event has.
+    BEFORE = 1
+    AFTER = 2
+    EXTRA = 4
+
+cdef unsigned char[MOST_KINDS] KINDS
+cdef unsigned char[MOST_KINDS] OPS
+for _code in range(MOST_KINDS):
+    _kind = ROWS_EVENTS.get(_code)
+    KINDS[_code] = OPS[_code] = 0
+    if _kind is not None and not _kind.diffs:
+        KINDS[_code] = BEFORE * _kind.before | AFTER * _kind.after | EXTRA * _kind.extra
+        OPS[_code] = ord("u" if _kind.before and _kind.after else "d" if _kind.before else "c")
+
+
+cdef inline uint64_t little(Octets at, Py_ssize_t size) noexcept nogil:
+    cdef uint64_t number = 0
+    while size > 0:
+        size -= 1
+        number = number << 8 | at[size]
+    return number
+
+
+cdef Octets lenenc(Octets at, Octets end, uint64_t* number) noexcept nogil:
+    """A length-encoded integer and where it ends; NULL for none."""
+    cdef Py_ssize_t size
+    if at >= end:
+        return NULL
+    if at[0] < 0xFB:
+        number[0] = at[0]
+        return at + 1
+    size = 2 if at[0] == 0xFC else 3 if at[0] == 0xFD else 8 if at[0] == 0xFE else 0
+    if size == 0 or end - at <= size:
+        return NULL
+    number[0] = little(at + 1, size)
+    return at + 1 + size
+
+
+cdef list as_list(Cell* cells, Py_ssize_t count):
+    cdef Py_ssize_t i
+    cdef list row = []
+    for i in range(count):
+        if cells[i].kind == DATA_CELL:
+            row.append(PyBytes_FromStringAndSize(<const char*> cells[i].data, cells[i].size))
+        else:
+            row.append(None)
+    return row
+
+
+cdef class _RowSplitter(Splitter):
+    cdef readonly object twin
+    cdef Py_ssize_t most  # columns
+
+    def __call__(self, data):
+        """``RowShape.split``."""
+        cdef Cell* cells
+        cdef Py_ssize_t count
+        if not PyBytes_CheckExact(data):
+            return self.twin(data)
+        cells = <Cell*> malloc((self.most or 1) * sizeof(Cell))
+        try:
+            if cells == NULL:
+                raise MemoryError
+            count = self.split(<Octets> PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), cells, self.most, NULL)
+            return self.twin(data) if count < 0 else as_list(cells, count)
+        finally:
+            free(cells)
+
+
+cdef class ImageSplitter(_RowSplitter):
+    """Twin of ``RowForm.split`` and ``RowForm.end``."""
+
+    cdef int* widths
+
+    def __init__(self, twin, widths):
+        """``widths`` are those of the form; ValueError for some that no server has."""
+        cdef Py_ssize_t i
+        self.twin = twin
+        self.most = len(widths)
+        if not 0 < self.most <= MOST_COLUMNS or min(widths) < -MOST_LENGTH:
+            raise ValueError("no such table")
+        self.widths = <int*> calloc(self.most, sizeof(int))
+        if self.widths == NULL:
+            raise MemoryError
+        for i in range(self.most):
+            self.widths[i] = widths[i]
+
+    def __dealloc__(self):
+        free(self.widths)
+
+    cdef Py_ssize_t split(self, Octets data, Py_ssize_t size, Cell* cells, Py_ssize_t room, Buffer* scratch) noexcept:
+        cdef Octets end = data + size
+        if room < self.most or self.walk(data, end, cells) != end:
+            return -1
+        return self.most
+
+    cdef Octets walk(self, Octets at, Octets end, Cell* cells) noexcept nogil:
+        """Where the image that starts at ``at`` ends; NULL for none. Its cells too, unless ``cells`` is NULL."""
+        cdef Octets nulls = at
+        cdef Py_ssize_t i
+        cdef int64_t size
+        if end - at < (self.most + 7) >> 3:
+            return NULL
+        at += (self.most + 7) >> 3
+        for i in range(self.most):
+            if nulls[i >> 3] >> (i & 7) & 1:
+                if cells != NULL:
+                    cells[i].kind = NULL_CELL
+                continue
+            size = self.widths[i]
+            if size < 0:
+                if end - at < -size:
+                    return NULL
+                at -= size
+                size = <int64_t> little(at + size, <Py_ssize_t> -size)
+            if end - at < size:
+                return NULL
+            if cells != NULL:
+                cells[i].kind, cells[i].data, cells[i].size = DATA_CELL, at, size
+            at += size
+        return at
+
+
+cdef class TextSplitter(_RowSplitter):
+    """Twin of ``split_text_row``."""
+
+    def __init__(self):
+        self.text = True
+        self.twin = split_text_row
+        self.most = MOST_COLUMNS
+
+    cdef Py_ssize_t split(self, Octets data, Py_ssize_t size, Cell* cells, Py_ssize_t room, Buffer* scratch) noexcept:
+        cdef Octets at = data
+        cdef Octets end = data + size
+        cdef Py_ssize_t count = 0
+        cdef uint64_t length
+        while at < end:
+            if count == room:
+                return -1
+            if at[0] == 0xFB:
+                cells[count].kind = NULL_CELL
+                at += 1
+            else:
+                at = lenenc(at, end, &length)
+                if at == NULL or length > <uint64_t> (end - at):
+                    return -1
+                cells[count].kind, cells[count].data, cells[count].size = DATA_CELL, at, <Py_ssize_t> length
+                at += length
+            count += 1
+        return count
+
+
+def transaction(object name, int64_t ts_us, object file, tuple before, tuple after):
+    """What the changes of a transaction have in common.
+
+    Args:
+        name: ``ChangeEvent.transaction``.
+        ts_us: ``ChangeEvent.ts_us``.
+        file: The file of the log.
+        before: The values of the ``source`` block between the table and the file.
+        after: Those after the row's number.
+    """
+    cdef Transaction made = Transaction.__new__(Transaction)
+    made.id, made.ts_us = name, ts_us
+    made.source = (*before, file, AT, ROW, *after)
+    made.sequence = f'["{file}","'.encode()
+    return made
+
+
+cdef class _Table:
+    """A table map as the rows of one run of groups meet it."""
+
+    cdef ImageSplitter form  # None: its rows are the twin's
+    cdef object shape
+    cdef Py_ssize_t group
+
+
+cdef class Lane:
+    """Rows events of captured tables that are whole, and delivered for the first time."""
+
+    cdef Changes _changes
+    cdef dict _tables
+    cdef set _names
+    cdef object _last
+    cdef _Table _table
+
+    def __init__(self):
+        self.forget()
+
+    def forget(self):
+        """Something came that the lane did not see: rows from here on are in groups of their own."""
+        self._tables, self._names = {}, set()
+        self._last = self._table = None
+
+    def take(self, Changes changes, object table, int kind, bytes body, Transaction common, int64_t pos, bint placed,
+             int64_t ordinal):
+        """The changes of a rows event into ``changes``, all of them or none.
+
+        Args:
+            changes: Where to.
+            table: The ``LogTable``.
+            kind: The event's code.
+            body: The event without header and checksum, decompressed.
+            common: From ``transaction``.
+            pos: Where the event lies in the file, or where its transaction does.
+            placed: A row is named by its number in the event; else by its number in the transaction.
+            ordinal: Of the first row.
+
+        Returns:
+            How many they are; -1 where the Python twin has to take them.
+        """
+        cdef Octets data = <Octets> PyBytes_AS_STRING(body)
+        cdef Octets end = data + PyBytes_GET_SIZE(body)
+        cdef Octets first
+        cdef Py_ssize_t count
+        cdef _Table known
+        if changes is not self._changes:
+            self.forget()
+            self._changes = changes
+        if not 0 <= kind < MOST_KINDS or not KINDS[kind]:
+            return SPECIAL
+        known = self._table if table is self._last else self._known(table)
+        if known.form is None:
+            return SPECIAL
+        first = images(known.form.most, kind, data, end)
+        count = SPECIAL if first == NULL else rows_of(known.form, kind, first, end)
+        if count <= 0 or ordinal + count > 0x7FFFFFFF:
+            return 0 if count == 0 else SPECIAL
+        self._add(known, kind, first, end, body, common, pos, placed, ordinal)
+        return count
+
+    cdef _Table _known(self, table):
+        cdef _Table found = self._tables.get(table)
+        if found is None:
+            name = table.shape.schema.table
+            if name in self._names:  # what it was before is over, for all its rows that follow
+                self.forget()
+            found = _Table()
+            found.shape, found.group = table.shape, NO_GROUP
+            if isinstance(table.shape.split, ImageSplitter):
+                found.form = table.shape.split
+            self._tables[table] = found
+            self._names.add(name)
+        self._last, self._table = table, found
+        return found
+
+    cdef int _add(self, _Table known, int kind, Octets at, Octets end, bytes owner, Transaction common, int64_t pos,
+                  bint placed, int64_t ordinal) except -1:
+        cdef Change* change
+        cdef Octets start
+        cdef int32_t row = 0 if placed else <int32_t> ordinal
+        if known.group == NO_GROUP:
+            known.group = self._changes.open_group(known.shape, (known.shape.schema.table.name,), None, False)
+        while at < end:
+            change = self._changes.add(known.group, common, owner)
+            change.op = OPS[kind]
+            change.at, change.row, change.ordinal = pos, row, ordinal
+            row += 1
+            ordinal += 1
+            if KINDS[kind] & BEFORE:
+                start, at = at, known.form.walk(at, end, NULL)
+                change.before, change.before_size, change.old = start, at - start, WHOLE_OLD
+            if KINDS[kind] & AFTER:
+                start, at = at, known.form.walk(at, end, NULL)
+                change.after, change.after_size = start, at - start
+        return 0
+
+
+cdef Octets images(Py_ssize_t columns, int kind, Octets data, Octets end) noexcept nogil:
+    """Where the first image of a rows event of whole images starts; NULL for others."""
+    cdef Octets at = data + HEADER
+    cdef Py_ssize_t bitmap = (columns + 7) >> 3
+    cdef Py_ssize_t i
+    cdef int maps = (KINDS[kind] & BEFORE != 0) + (KINDS[kind] & AFTER != 0)
+    cdef int needed
+    cdef uint64_t count
+    if KINDS[kind] & EXTRA:
+        if end - at < 2:
+            return NULL
+        at += little(at, 2)
+    if end - data < HEADER or at > end:
+        return NULL
+    at = lenenc(at, end, &count)
+    if at == NULL or count != <uint64_t> columns or end - at < bitmap * maps:
+        return NULL
+    for i in range(bitmap * maps):
+        needed = 0xFF if (i % bitmap) < columns >> 3 else (1 << (columns & 7)) - 1
+        if at[i] & needed != needed:
+            return NULL
+    return at + bitmap * maps
+
+
+cdef Py_ssize_t rows_of(ImageSplitter form, int kind, Octets at, Octets end) noexcept nogil:
+    """How many rows follow; -1 where the last does not end with the event."""
+    cdef Py_ssize_t count = 0
+    cdef int a_row = (KINDS[kind] & BEFORE != 0) + (KINDS[kind] & AFTER != 0)
+    cdef int i
+    while at < end:
+        for i in range(a_row):
+            at = form.walk(at, end, NULL)
+            if at == NULL:
+                return SPECIAL
+        count += 1
+    return count
