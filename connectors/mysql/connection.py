@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import ssl
@@ -16,11 +17,11 @@ from connect.errors import Failed
 from connectors.mysql import quoting
 from connectors.mysql.config import Address, parse_url
 from connectors.mysql.errors import translate
-from connectors.mysql.text_rows import row_packets
+from connectors.mysql.text_rows import fetch, row_packets
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from connectors.mysql.config import MysqlConfig, Tls
 
@@ -78,6 +79,28 @@ class Connection(PymysqlConnection):
         Raises:
             pymysql.Error: What the server or the link met, also between rows.
         """
+        with self._answered(query) as has_rows:
+            if has_rows:
+                yield from row_packets(self._rfile.read, self._next_seq_id)
+
+    def fetch(self, query: str, max_bytes: int | None) -> tuple[Sequence[bytes], bool]:
+        """All row packets of one SELECT, cut after the one that passes ``max_bytes``, and whether they were.
+
+        Cut, or ended by an error, it closes the connection, as ``select`` does.
+        """
+        packets: Sequence[bytes] = ()
+        cut = False
+        with self._answered(query) as has_rows:
+            if has_rows:
+                file = self._rfile
+                packets, cut = fetch(file.read, lambda: file.read1(_BUFFER), self._next_seq_id, max_bytes)
+        if cut:
+            self._force_close()
+        return packets, cut
+
+    @contextlib.contextmanager
+    def _answered(self, query: str) -> Iterator[bool]:
+        """Send a query and read the head of its answer: whether rows follow."""
         done = False
         try:
             self._execute_command(COMMAND.COM_QUERY, query)
@@ -87,8 +110,7 @@ class Connection(PymysqlConnection):
             columns = 0 if first.is_ok_packet() else first.read_length_encoded_integer()
             for _ in range(columns + 1 if columns else 0):  # their definitions and an end
                 self._read_packet()
-            if columns:
-                yield from row_packets(self._rfile.read, self._next_seq_id)
+            yield columns > 0
             done = True
         except (OSError, ValueError) as error:  # the read's time limit, or a closed file
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"the link broke: {error}") from None

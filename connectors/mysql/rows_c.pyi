@@ -1,7 +1,8 @@
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, overload
 
 from connect.changes_c import Changes, Transaction
+from connect.record import RowShape
 from connect.record_c import Splitter
 from connectors.mysql.row_image import LogTable
 
@@ -29,3 +30,19 @@ class Lane:
         placed: bool,
         ordinal: int,
     ) -> int: ...
+
+class Packets(Sequence[bytes]):
+    size: int
+    more: bool
+    cut: bool
+    error: bytes | None
+    broken: bool
+    inside: bool
+    def __init__(self, sequence: int, most: int | None = None) -> None: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, i: int) -> bytes: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[bytes]: ...
+    def feed(self, data: bytes) -> None: ...
+    def read(self, shape: RowShape, source: tuple[Any, ...], ts_us: int) -> Changes: ...

@@ -8,10 +8,11 @@ the Python twin: so there is one description of what it means, and of what is wr
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memmove
 
 from connect.changes_c cimport NO_OLD, WHOLE_OLD, Change, Changes, Transaction
-from connect.record_c cimport DATA_CELL, NULL_CELL, Buffer, Cell, Octets, Splitter
+from connect.record_c cimport DATA_CELL, NULL_CELL, Buffer, Cell, Octets, Splitter, append
 
 from connect.changes_c import AT, ROW
 from connectors.mysql.row_image import ROWS_EVENTS
@@ -24,6 +25,11 @@ cdef enum:
     HEADER = 8  # of a rows event: table id and flags
     NO_GROUP = -1
     SPECIAL = -1
+    PACKET = 4  # bytes of a packet's header: three of its length, one that counts packets
+    WHOLE = 0xFFFFFF  # a packet of this length goes on in the next one
+    END = 0xFE
+    ERROR = 0xFF
+    END_LENGTH = 9  # an end is shorter; a row that begins with 0xFE has 16 MB at least
     # What a rows event has.
     BEFORE = 1
     AFTER = 2
@@ -328,3 +334,137 @@ cdef Py_ssize_t rows_of(ImageSplitter form, int kind, Octets at, Octets end) noe
                 return SPECIAL
         count += 1
     return count
+
+
+cdef class Packets:
+    """The row packets of one result, in one piece of memory; a sequence of ``bytes``. Twin of ``text_rows.row_packets``.
+
+    Attributes:
+        size: Bytes of all rows.
+        more: Neither the result's end nor the limit was met: ``feed`` more.
+        cut: The limit was passed before the result's end.
+        error: The packet of an error that the server met between rows, or None.
+        broken: The packets are out of order, or none.
+        inside: A row has begun and not ended.
+    """
+
+    cdef Buffer _data
+    cdef Py_ssize_t* _ends
+    cdef Py_ssize_t _room
+    cdef Py_ssize_t count
+    cdef Buffer _rest  # what does not yet make up a packet
+    cdef unsigned char _sequence
+    cdef Py_ssize_t _most
+    cdef bint _goes_on
+    cdef readonly bint more
+    cdef readonly bint cut
+    cdef readonly bint broken
+    cdef readonly bytes error
+
+    def __init__(self, sequence, most=None):
+        """``sequence`` is the number of the first row's packet; ``most`` bytes of rows are passed by one row."""
+        self._sequence = sequence
+        self._most = -1 if most is None else most
+        self.more = True
+
+    def __dealloc__(self):
+        free(self._data.data)
+        free(self._ends)
+        free(self._rest.data)
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, Py_ssize_t i):
+        if i < 0:
+            i += self.count
+        if not 0 <= i < self.count:
+            raise IndexError(i)
+        return PyBytes_FromStringAndSize(<const char*> self._start(i), self._ends[i] - self._offset(i))
+
+    @property
+    def size(self):
+        return self._data.size
+
+    @property
+    def inside(self):
+        return self._goes_on or self._rest.size >= PACKET
+
+    def feed(self, bytes data):
+        """Bytes of the connection, in order; not after ``more`` is false."""
+        cdef Octets at
+        cdef Octets end
+        cdef Py_ssize_t length
+        if not append(&self._rest, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
+            raise MemoryError
+        at, end = self._rest.data, self._rest.data + self._rest.size
+        while self.more and end - at >= PACKET:
+            if at[3] != self._sequence:
+                self.broken, self.more = True, False
+                break
+            length = <Py_ssize_t> little(at, 3)
+            if end - at - PACKET < length:
+                break
+            at += PACKET
+            self._sequence += 1
+            self._packet(at, length)
+            at += length
+        if not self.more and not self.cut and self.error is None and at != end:
+            self.broken = True  # nothing follows a result's end before the next query
+        self._rest.size = end - at
+        if at != self._rest.data:
+            memmove(self._rest.data, at, self._rest.size)
+
+    cdef int _packet(self, Octets at, Py_ssize_t length) except -1:
+        if self._goes_on:
+            self._goes_on = length == WHOLE
+            self._row(at, length, True)
+        elif length == WHOLE:
+            self._goes_on = True
+            self._row(at, length, False)
+        elif length == 0:
+            self.broken, self.more = True, False
+        elif at[0] == ERROR:
+            self.error, self.more = PyBytes_FromStringAndSize(<const char*> at, length), False
+        elif at[0] == END and length < END_LENGTH:
+            self.more = False
+        else:
+            self._row(at, length, False)
+        if self.more and not self._goes_on and self._most >= 0 and self._data.size > self._most:
+            self.cut, self.more = True, False
+        return 0
+
+    cdef int _row(self, Octets at, Py_ssize_t length, bint goes_on) except -1:
+        cdef Py_ssize_t* ends
+        if self.count == self._room:
+            ends = <Py_ssize_t*> realloc(self._ends, (self._room * 2 or 256) * sizeof(Py_ssize_t))
+            if ends == NULL:
+                raise MemoryError
+            self._ends, self._room = ends, self._room * 2 or 256
+        if not append(&self._data, at, length):
+            raise MemoryError
+        if not goes_on:
+            self.count += 1
+        self._ends[self.count - 1] = self._data.size
+        return 0
+
+    cdef inline Py_ssize_t _offset(self, Py_ssize_t i) noexcept:
+        return self._ends[i - 1] if i else 0
+
+    cdef inline Octets _start(self, Py_ssize_t i) noexcept:
+        return self._data.data + self._offset(i)
+
+    def read(self, object shape, tuple source, int64_t ts_us):
+        """The rows as changes that are reads; ``source`` and ``ts_us`` are those of ``ChangeEvent``. Nothing is fed then."""
+        cdef Changes changes = Changes(None)
+        cdef Transaction common = Transaction.__new__(Transaction)
+        cdef Change* change
+        cdef Py_ssize_t i, group
+        common.source, common.ts_us = source, ts_us
+        if self.count:
+            group = changes.open_group(shape, (), None, False)
+        for i in range(self.count):
+            change = changes.add(group, common, self)
+            change.op = c"r"
+            change.after, change.after_size = self._start(i), self._ends[i] - self._offset(i)
+        return changes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pymysql
 
 from connect.api.snapshots import Chunk
+from connect.compiled import COMPILED
 from connect.errors import Failed, Retriable
 from connect.record import Row
 from connectors.mysql import key_values, moments
@@ -22,6 +23,10 @@ from connectors.mysql.server import log_end, pause, read_server
 from connectors.mysql.shapes import snapshot_shape
 from connectors.mysql.text_values import split_text_row
 from connectors.mysql.visibility import LogMark, LogPrefix, from_note
+
+if COMPILED:
+    from connect.changes_c import ChunkRows
+    from connectors.mysql.rows_c import Packets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
@@ -117,7 +122,7 @@ class MysqlSnapshots:
                 if not begun.reading.order:
                     raise _no_unique_key(self._connector, table)
                 limit = max(1, min(max_rows, round(max_bytes / self._row_bytes.get(table, 1))))
-                packets, cut = _fetch(connection, chunk_query(begun.reading, after_key, limit), max_bytes)
+                packets, cut = connection.fetch(chunk_query(begun.reading, after_key, limit), max_bytes)
                 self._remember_size(table, packets)
                 return self._chunk(begun, packets, done=len(packets) < limit and not cut)
 
@@ -131,7 +136,7 @@ class MysqlSnapshots:
                 reading, schema = begun.reading._replace(condition=None), begun.shape.schema  # the stream has the row
                 values = [key_values.constants(reading.definition, schema, key, self._config.types) for key in keys]
                 limit = max_bytes if len(keys) > 1 else None
-                packets, cut = _fetch(connection, keys_query(reading, schema.key, values), limit)
+                packets, cut = connection.fetch(keys_query(reading, schema.key, values), limit)
                 if cut:
                     message = f"{self._connector}: {len(keys)} rows of {table} have more than {max_bytes} bytes"
                     raise Retriable(message, code="query_budget")
@@ -281,43 +286,41 @@ class MysqlSnapshots:
         with errors:
             yield from connection.select(query)
 
-    def _remember_size(self, table: TableId, packets: list[bytes]) -> None:
+    def _remember_size(self, table: TableId, packets: Sequence[bytes]) -> None:
         """Chunks are asked for by what fits: one that is cut short costs a connection."""
         if packets:
-            self._row_bytes[table] = max(1.0, sum(map(len, packets)) / len(packets))
+            size = packets.size if COMPILED and isinstance(packets, Packets) else sum(map(len, packets))
+            self._row_bytes[table] = max(1.0, size / len(packets))
 
-    def _chunk(self, begun: _Read, packets: list[bytes], *, done: bool) -> Chunk:
+    def _chunk(self, begun: _Read, packets: Sequence[bytes], *, done: bool) -> Chunk:
         last = None
         if packets and begun.reading.order:
             last = last_key(begun.reading.definition, begun.reading.order, split_text_row(packets[-1]))
-        return self._chunk_of(begun, [Row(begun.shape, packet) for packet in packets], last, done=done)
+        found: Sequence[Row]
+        if COMPILED and isinstance(packets, Packets):
+            found = ChunkRows(packets.read(begun.shape, _source_of(begun), begun.moment.ts_us))
+        else:
+            found = [Row(begun.shape, packet) for packet in packets]
+        return self._chunk_of(begun, found, last, done=done)
 
     def _chunk_of(self, begun: _Read, found: Sequence[Row], last: Key | None, *, done: bool) -> Chunk:
         moment = begun.moment
-        table = begun.reading.definition.table
         return Chunk(
             shape=begun.shape,
             rows=found,
             last_key=last,
             done=done,
             sees=moment.snapshot.sees,
-            source=(table.name, 0, None, moment.log.file, moment.log.pos, 0, None, None),
+            source=_source_of(begun),
             ts_us=moment.ts_us,
             snapshot_note=moment.snapshot.to_note(),
         )
 
 
-def _fetch(connection: Connection, query: str, max_bytes: int | None) -> tuple[list[bytes], bool]:
-    """The rows of a query, cut after the one that passes ``max_bytes``, which closes the connection."""
-    packets: list[bytes] = []
-    size = 0
-    with contextlib.closing(connection.select(query)) as found:
-        for packet in found:
-            packets.append(packet)
-            size += len(packet)
-            if max_bytes is not None and size > max_bytes:
-                return packets, True
-    return packets, False
+def _source_of(begun: _Read) -> tuple[Any, ...]:
+    """What the rows of a chunk say in the envelope's ``source`` block."""
+    log = begun.moment.log
+    return begun.reading.definition.table.name, 0, None, log.file, log.pos, 0, None, None
 
 
 def _missing(connector: str, table: TableId) -> Failed:

@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Final
 import pymysql
 from pymysql.constants import CR
 
+from connect.compiled import COMPILED
+
+if COMPILED:
+    from connectors.mysql.rows_c import Packets
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _WHOLE: Final = 0xFFFFFF  # a packet of this length goes on in the next one
 _END: Final = 0xFE
@@ -40,7 +45,7 @@ def row_packets(read: Callable[[int], bytes], sequence: int) -> Iterator[bytes]:
         if length == _WHOLE:
             rest, sequence = _continued(read, sequence)
             body += rest
-        elif len(body) < length:
+        elif len(body) < length or not body:
             raise pymysql.OperationalError(CR.CR_SERVER_LOST, "the link broke inside a row")
         elif body[0] >= _END:
             if body[0] == _ERROR:
@@ -63,3 +68,45 @@ def _continued(read: Callable[[int], bytes], sequence: int) -> tuple[bytes, int]
         parts.append(part)
         if length < _WHOLE:
             return b"".join(parts), sequence
+
+
+def fetch(
+    read: Callable[[int], bytes], read_some: Callable[[], bytes], sequence: int, max_bytes: int | None
+) -> tuple[Sequence[bytes], bool]:
+    """The packets of a result's rows, cut after the one that passes ``max_bytes``, and whether there are more.
+
+    Args:
+        read: As ``row_packets`` takes it.
+        read_some: Reads what is there, or waits for some; nothing at the end of the connection.
+        sequence: Number of the first row's packet.
+        max_bytes: None for no limit.
+
+    Raises:
+        pymysql.Error: What the server or the link met between rows.
+    """
+    return _compiled(read_some, sequence, max_bytes) if COMPILED else _plain(read, sequence, max_bytes)
+
+
+def _plain(read: Callable[[int], bytes], sequence: int, max_bytes: int | None) -> tuple[list[bytes], bool]:
+    packets, size = [], 0
+    for packet in row_packets(read, sequence):
+        packets.append(packet)
+        size += len(packet)
+        if max_bytes is not None and size > max_bytes:
+            return packets, True
+    return packets, False
+
+
+def _compiled(read_some: Callable[[], bytes], sequence: int, max_bytes: int | None) -> tuple[Packets, bool]:
+    packets = Packets(sequence, max_bytes)
+    while packets.more:
+        data = read_some()
+        if not data:
+            break
+        packets.feed(data)
+    if packets.error is not None:
+        pymysql.err.raise_mysql_exception(packets.error)
+    if packets.more or packets.broken:
+        where = "inside a row" if packets.inside else "between two rows"
+        raise pymysql.OperationalError(CR.CR_SERVER_LOST, f"the link broke {where}")
+    return packets, packets.cut
