@@ -14,9 +14,10 @@ from connectors.mysql.binlog import events as log
 from connectors.mysql.binlog.cursor import Header, LogCursor
 from connectors.mysql.binlog.events import Kind
 from connectors.mysql.binlog.nested import COMPRESSED, decompressed, payload_events
-from connectors.mysql.collected import BIG, Collected
+from connectors.mysql.collected import Collected, Hooks
 from connectors.mysql.gtid import AnyGtid, Gtid, GtidSet, MariadbGtid
 from connectors.mysql.position import LogPosition, MysqlPosition
+from connectors.mysql.row_image import BIG
 from connectors.mysql.transactions import Delivery, Group
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class Assembler:
         self._cuts: dict[int, MysqlPosition] = {}
         self._warnings: list[str] = []
         self._handlers = self._by_kind()
+        self._hooks = Hooks(self._cursor, self._plain_begin, self._finish)
 
     def _by_kind(self) -> dict[int, Handler]:
         return {
@@ -193,6 +195,22 @@ class Assembler:
             ts_us=group.ts_us,
         )
 
+    def feed_plain(self, events: list[bytes], at: int, rows: int, size: int) -> int:
+        """Take events from ``at`` on by the compiled lane, until one needs ``feed`` or so many rows or bytes are there.
+
+        Returns:
+            The index of the first event that was not taken; always ``at`` where nothing is compiled.
+        """
+        group = self._open
+        if self._again is not None or self._steps is not None or (group is not None and not _is_plain(group)):
+            return at
+        return self._collected.run(self._hooks, group, events, at, rows, size)
+
+    def _plain_begin(self, header: Header, body: bytes) -> Group | None:
+        self._handlers[header.kind](header, body)
+        group = self._open
+        return group if group is not None and _is_plain(group) else None
+
     def feed(self, event: bytes) -> None:
         """One event as the server sent it.
 
@@ -233,7 +251,7 @@ class Assembler:
     def _new_file(self, _header: Header, _body: bytes) -> None:
         self._torn()
         self._tables.clear()
-        self._maps.clear()
+        self._forget_maps()
 
     def _rotate(self, _header: Header, _body: bytes) -> None:
         self._torn()
@@ -327,7 +345,7 @@ class Assembler:
 
     def _statement(self, group: Group, query: log.Query, header: Header) -> None:
         if not group.skip and not group.void:
-            self._maps.clear()
+            self._forget_maps()
             effect = self._history.statement(query.database, query.sql, query.sql_mode, self._cursor.where)
             if effect.data:
                 self._statement_data(header, b"")
@@ -373,7 +391,12 @@ class Assembler:
         described = body[6:]  # without the id, which changes more often
         if described not in self._maps:
             self._maps[described] = self._history.table_map(body, self._cursor.where)
-        self._tables[int.from_bytes(body[:6], "little")] = self._maps[described]
+        table = self._tables[int.from_bytes(body[:6], "little")] = self._maps[described]
+        self._collected.learn(body, table)
+
+    def _forget_maps(self) -> None:
+        self._maps.clear()
+        self._collected.forget_maps()
 
     def _compressed(self, header: Header, body: bytes) -> None:
         kind, plain = decompressed(header.kind, body, self._cursor.where)
@@ -573,3 +596,8 @@ def _after_taking(group: Group) -> dict[str, tuple[int, int, int]]:
         name: (0 if event == group.event else _TAKEN, ordinal, event)
         for name, (_, ordinal, event) in (group.savepoints or {}).items()
     }
+
+
+def _is_plain(group: Group) -> bool:
+    """Whether the rows of a transaction are delivered as they come."""
+    return not group.skip and not group.inner and group.held is None

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connect.compiled import COMPILED
+from connectors.mysql.row_image import BIG
 
 if COMPILED:
     from connect.changes_c import Changes
     from connectors.mysql import rows_c
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from connect.changes_c import Transaction
     from connect.record import ChangeEvent
-    from connectors.mysql.binlog.cursor import Header
+    from connectors.mysql.binlog.cursor import Header, LogCursor
     from connectors.mysql.row_image import LogTable
     from connectors.mysql.transactions import Group
 
-BIG: Final = 2**20  # bytes of a rows event that is handed on in parts
+
+def common(group: Group, server_id: int) -> Transaction:
+    """What changes of a transaction have in common that this server wrote."""
+    if group.common is None or group.written_by != (server_id, group.thread):
+        before, after = (server_id, group.text), (group.thread, None)
+        group.common = rows_c.transaction(group.id, group.ts_us, group.begin.file, before, after)
+        group.written_by = server_id, group.thread
+    return group.common
+
+
+class Hooks(NamedTuple):
+    """What the compiled lane asks of the assembler.
+
+    Attributes:
+        cursor: Follows the log; the lane moves it on.
+        begin: A GTID event's header and body → the transaction, or None where its events are not for the lane.
+        finish: The XID event of a transaction.
+        common: What its changes have in common that a server wrote.
+    """
+
+    cursor: LogCursor
+    begin: Callable[[Header, bytes], Group | None]
+    finish: Callable[[Group], None]
+    common: Callable[[Group, int], Transaction] = common
 
 
 class Collected:
@@ -57,11 +81,37 @@ class Collected:
             return -1
         placed = bool(header.begin) and not group.inner
         pos = header.begin if placed else group.begin.pos
-        common = _common(group, header.server_id)
-        count = self._lane.take(self._events, table, header.kind, body, common, pos, placed, group.ordinal)
+        count = self._lane.take(
+            self._events, table, header.kind, body, common(group, header.server_id), pos, placed, group.ordinal
+        )
         if count > 0:
             self.size += len(body)
         return count
+
+    def learn(self, body: bytes, table: LogTable | None) -> None:
+        """A table map and what it describes: the same bytes mean the same until ``forget_maps``."""
+        if self._lane is not None:
+            self._lane.learn(int.from_bytes(body[:6], "little"), body, table)
+
+    def forget_maps(self) -> None:
+        """Tables may have changed, or their numbers."""
+        if self._lane is not None:
+            self._lane.forget_maps()
+
+    def run(self, hooks: Hooks, group: Group | None, events: list[bytes], at: int, rows: int, size: int) -> int:
+        """Take events from ``at`` on by compiled code, until one is special or so many rows or bytes are there.
+
+        Returns:
+            The index of the first event that was not taken.
+        """
+        lane = self._lane
+        if lane is None:
+            return at
+        lane.size = self.size
+        try:
+            return lane.run(hooks, group, events, at, self._events, rows, size)
+        finally:
+            self.size = lane.size
 
     def take(self, end: int) -> Sequence[ChangeEvent]:
         """The changes before ``end``, which are then nobody's here."""
@@ -84,12 +134,3 @@ class Collected:
         if end == len(self._events):
             return self._none()
         return self._events[end:] if self._lane is None else self._events.cut(end)
-
-
-def _common(group: Group, server_id: int) -> Transaction:
-    """What changes of a transaction have in common."""
-    if group.common is None or group.written_by != (server_id, group.thread):
-        before, after = (server_id, group.text), (group.thread, None)
-        group.common = rows_c.transaction(group.id, group.ts_us, group.begin.file, before, after)
-        group.written_by = server_id, group.thread
-    return group.common

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _ID_AND_FLAGS: Final = 8
 _EXTRA_LENGTH: Final = struct.Struct("<H").unpack_from
 _FIXED: Final = {1: 1, 2: 2, 3: 4, 7: 4, 8: 8, 9: 3, 10: 3, 11: 3, 12: 8, 13: 1, 14: 3}
+BIG: Final = 2**20  # bytes of a rows event that is handed on in parts
 _PARTIAL_JSON: Final = 1  # the one bit of value options
 
 

@@ -4,7 +4,9 @@ from typing import Any, overload
 from connect.changes_c import Changes, Transaction
 from connect.record import RowShape
 from connect.record_c import Splitter
+from connectors.mysql.collected import Hooks
 from connectors.mysql.row_image import LogTable
+from connectors.mysql.transactions import Group
 
 class ImageSplitter(Splitter):
     twin: Callable[[Any], Sequence[Any]]
@@ -18,7 +20,21 @@ def transaction(
 ) -> Transaction: ...
 
 class Lane:
+    pos: int
+    size: int
     def forget(self) -> None: ...
+    def learn(self, table_id: int, body: bytes, table: LogTable | None) -> None: ...
+    def forget_maps(self) -> None: ...
+    def run(
+        self,
+        hooks: Hooks,
+        group: Group | None,
+        events: list[bytes],
+        at: int,
+        changes: Changes,
+        rows: int,
+        size: int,
+    ) -> int: ...
     def take(
         self,
         changes: Changes,

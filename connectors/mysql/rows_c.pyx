@@ -7,14 +7,17 @@ the Python twin: so there is one description of what it means, and of what is wr
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memmove
+from libc.string cimport memcmp, memmove
 
 from connect.changes_c cimport NO_OLD, WHOLE_OLD, Change, Changes, Transaction
 from connect.record_c cimport DATA_CELL, NULL_CELL, Buffer, Cell, Octets, Splitter, append
 
 from connect.changes_c import AT, ROW
+from connectors.mysql.binlog.cursor import Header
+from connectors.mysql.row_image import BIG as _BIG
 from connectors.mysql.row_image import ROWS_EVENTS
 from connectors.mysql.text_values import split_text_row
 
@@ -30,19 +33,62 @@ cdef enum:
     END = 0xFE
     ERROR = 0xFF
     END_LENGTH = 9  # an end is shorter; a row that begins with 0xFE has 16 MB at least
+    EVENT = 19  # bytes of an event's header
+    CHECKSUM = 4
+    QUERY = 2
+    XID = 16
+    TABLE_MAP = 19
+    ROWS_QUERY = 29
+    GTID = 33
+    ANONYMOUS_GTID = 34
+    ANNOTATE_ROWS = 160
+    MARIADB_GTID = 162
+    COMPRESSED = 166  # MariaDB's rows events from here on; the twin decompresses them
+    ARTIFICIAL = 0x20
+    NO_TABLE = 0xFFFFFF  # of an event that only ends a statement
     # What a rows event has.
     BEFORE = 1
     AFTER = 2
     EXTRA = 4
 
+cdef Py_ssize_t BIG = _BIG
 cdef unsigned char[MOST_KINDS] KINDS
 cdef unsigned char[MOST_KINDS] OPS
 for _code in range(MOST_KINDS):
     _kind = ROWS_EVENTS.get(_code)
     KINDS[_code] = OPS[_code] = 0
-    if _kind is not None and not _kind.diffs:
+    if _kind is not None and not _kind.diffs and _code < COMPRESSED:
         KINDS[_code] = BEFORE * _kind.before | AFTER * _kind.after | EXTRA * _kind.extra
         OPS[_code] = ord("u" if _kind.before and _kind.after else "d" if _kind.before else "c")
+
+
+cdef uint32_t[8][256] CRC
+for _code in range(256):
+    _sum = _code
+    for _kind in range(8):
+        _sum = _sum >> 1 ^ (0xEDB88320 if _sum & 1 else 0)
+    CRC[0][_code] = _sum
+for _code in range(256):
+    for _kind in range(1, 8):
+        CRC[_kind][_code] = CRC[_kind - 1][_code] >> 8 ^ CRC[0][CRC[_kind - 1][_code] & 255]
+
+
+cdef uint32_t crc32(Octets at, Py_ssize_t size) noexcept nogil:
+    """Twin of ``zlib.crc32``, eight bytes a step."""
+    cdef uint32_t found = 0xFFFFFFFF
+    while size >= 8:
+        found ^= at[0] | <uint32_t> at[1] << 8 | <uint32_t> at[2] << 16 | <uint32_t> at[3] << 24
+        found = (
+            CRC[7][found & 255] ^ CRC[6][found >> 8 & 255] ^ CRC[5][found >> 16 & 255] ^ CRC[4][found >> 24]
+            ^ CRC[3][at[4]] ^ CRC[2][at[5]] ^ CRC[1][at[6]] ^ CRC[0][at[7]]
+        )
+        at += 8
+        size -= 8
+    while size > 0:
+        found = found >> 8 ^ CRC[0][(found ^ at[0]) & 255]
+        at += 1
+        size -= 1
+    return ~found
 
 
 cdef inline uint64_t little(Octets at, Py_ssize_t size) noexcept nogil:
@@ -207,17 +253,190 @@ cdef class _Table:
     cdef Py_ssize_t group
 
 
-cdef class Lane:
-    """Rows events of captured tables that are whole, and delivered for the first time."""
+cdef class _Map:
+    """A table map as it was last seen, and what it describes; None for a table that is not captured."""
 
+    cdef bytes body
+    cdef object table
+
+
+cdef inline bint is_plain(int kind) noexcept:
+    """Whether an event inside a transaction may be the lane's."""
+    return KINDS[kind] or kind in (QUERY, XID, TABLE_MAP, ROWS_QUERY, ANNOTATE_ROWS)
+
+
+cdef class Lane:
+    """Rows events of captured tables that are whole, and delivered for the first time; and the events around them.
+
+    Attributes:
+        pos: Where the last event ended, as in ``LogCursor``.
+        size: Bytes of log that the changes came in.
+    """
+
+    cdef readonly int64_t pos
+    cdef public int64_t size
+    cdef object _hooks
+    cdef object _cursor
+    cdef bint _checksum
+    cdef object _group
+    cdef int64_t _begin  # of the group, as are the next two
+    cdef int64_t _events
+    cdef int64_t _ordinal
+    cdef Transaction _common
+    cdef uint32_t _server
     cdef Changes _changes
     cdef dict _tables
     cdef set _names
     cdef object _last
     cdef _Table _table
+    cdef dict _maps
+    cdef _Map _map
+    cdef uint64_t _map_id
 
     def __init__(self):
         self.forget()
+        self.forget_maps()
+
+    def learn(self, uint64_t table_id, bytes body, object table):
+        """A table map and what it describes: the same bytes mean the same until ``forget_maps``."""
+        cdef _Map found = _Map()
+        found.body, found.table = body, table
+        self._maps[table_id] = found
+        self._map = None
+
+    def forget_maps(self):
+        """Tables may have changed, or their numbers."""
+        self._maps, self._map = {}, None
+
+    def run(self, object hooks, object group, list events, Py_ssize_t at, Changes changes, Py_ssize_t rows,
+            int64_t size):
+        """Take events from ``at`` on until one is special or so many rows or bytes are there.
+
+        Args:
+            hooks: ``collected.Hooks``: what begins and ends transactions.
+            group: The open one, or None.
+            events: As the server sent them.
+            at: The first.
+            changes: Where to.
+            rows: Stop at so many changes.
+            size: Stop at so many bytes of log.
+
+        Returns:
+            The index of the first event that was not taken.
+        """
+        if changes is not self._changes:
+            self.forget()
+            self._changes = changes
+        self._hooks, self._cursor = hooks, hooks.cursor
+        self.pos, self._checksum = self._cursor.pos, self._cursor.checksum
+        self._join(group)
+        try:
+            while at < PyList_GET_SIZE(events) and changes.count < rows and self.size < size:
+                if not self._event(<bytes> PyList_GET_ITEM(events, at)):
+                    break
+                at += 1
+        finally:
+            self._leave()
+        return at
+
+    cdef int _join(self, object group) except -1:
+        """The group that is open now, or None."""
+        self._group, self._common = group, None
+        if group is not None:
+            self._events, self._ordinal, self._begin = group.event, group.ordinal, group.begin.pos
+        return 0
+
+    cdef int _leave(self) except -1:
+        """Tell the others how far it went."""
+        self._cursor.pos = self.pos
+        if self._group is not None:
+            self._group.event, self._group.ordinal = self._events, self._ordinal
+        return 0
+
+    cdef bint _event(self, bytes event) except -1:
+        cdef Octets data = <Octets> PyBytes_AS_STRING(event)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(event)
+        cdef Octets end = data + size
+        cdef int64_t place, pos = self.pos
+        cdef int kind
+        if size < EVENT + HEADER + CHECKSUM * self._checksum:
+            return False
+        kind = data[4]
+        if (self._group is None) != (kind == GTID or kind == ANONYMOUS_GTID or kind == MARIADB_GTID):
+            return False
+        if self._group is not None and not is_plain(kind):
+            return False
+        if self._checksum:
+            end -= CHECKSUM
+            if crc32(data, size - CHECKSUM) != <uint32_t> little(end, CHECKSUM):
+                return False
+        place = little(data + 13, 4)
+        if place and not little(data + 17, 2) & ARTIFICIAL:
+            place += pos & ~<int64_t> 0xFFFFFFFF
+            if place < pos:
+                place += <int64_t> 1 << 32
+            pos, place = place, place - <int64_t> little(data + 9, 4)
+        else:
+            place = 0
+        if self._group is None:
+            return self._opened(kind, data, end, place, pos)
+        if kind == QUERY:
+            if end - data < EVENT + 14 or memcmp(end - 6, b"\0BEGIN", 6):
+                return False
+            self._group.opened, self._group.thread = True, little(data + EVENT, 4)
+            self._common = None
+        elif kind == TABLE_MAP:
+            if not self._is_known(data + EVENT, end):
+                return False
+        elif KINDS[kind] and not self._rows(kind, event, data + EVENT, end, little(data + 5, 4), place):
+            return False
+        self.pos = pos
+        if kind == XID:
+            self._leave()
+            group, self._group = self._group, None
+            self._hooks.finish(group)
+        return True
+
+    cdef bint _opened(self, int kind, Octets data, Octets end, int64_t place, int64_t pos) except -1:
+        """A transaction begins: True where its events may be the lane's."""
+        cdef object header = Header(
+            kind, little(data, 4), little(data + 5, 4), place, pos if pos != self.pos else 0, False
+        )
+        self._cursor.pos = self.pos = pos
+        self._join(
+            self._hooks.begin(header, PyBytes_FromStringAndSize(<const char*> data + EVENT, end - data - EVENT))
+        )
+        return True
+
+    cdef bint _is_known(self, Octets data, Octets end) except -1:
+        """Whether the bytes of a table map are those that were learnt."""
+        cdef _Map found = self._map_of(little(data, 6))
+        return found is not None and end - data == PyBytes_GET_SIZE(found.body) and memcmp(
+            data, PyBytes_AS_STRING(found.body), end - data
+        ) == 0
+
+    cdef _Map _map_of(self, uint64_t table_id):
+        if self._map is None or self._map_id != table_id:
+            self._map, self._map_id = self._maps.get(table_id), table_id
+        return self._map
+
+    cdef bint _rows(self, int kind, bytes event, Octets data, Octets end, uint32_t server, int64_t place) except -1:
+        cdef _Map found = self._map_of(little(data, 6))
+        cdef Py_ssize_t count = 0
+        if found is None or self._map_id == NO_TABLE or end - data > BIG:
+            return False
+        if found.table is not None:
+            if self._common is None or self._server != server:
+                self._common, self._server = self._hooks.common(self._group, server), server
+            count = self._take(
+                found.table, kind, data, end, event, self._common, place or self._begin, place != 0, self._ordinal
+            )
+            if count < 0:
+                return False
+        self._events += 1
+        self._ordinal += count
+        self.size += end - data if count else 0
+        return True
 
     def forget(self):
         """Something came that the lane did not see: rows from here on are in groups of their own."""
@@ -242,23 +461,25 @@ cdef class Lane:
             How many they are; -1 where the Python twin has to take them.
         """
         cdef Octets data = <Octets> PyBytes_AS_STRING(body)
-        cdef Octets end = data + PyBytes_GET_SIZE(body)
-        cdef Octets first
-        cdef Py_ssize_t count
-        cdef _Table known
         if changes is not self._changes:
             self.forget()
             self._changes = changes
         if not 0 <= kind < MOST_KINDS or not KINDS[kind]:
             return SPECIAL
-        known = self._table if table is self._last else self._known(table)
+        return self._take(table, kind, data, data + PyBytes_GET_SIZE(body), body, common, pos, placed, ordinal)
+
+    cdef Py_ssize_t _take(self, object table, int kind, Octets data, Octets end, bytes owner, Transaction common,
+                          int64_t pos, bint placed, int64_t ordinal) except -2:
+        cdef Octets first
+        cdef Py_ssize_t count
+        cdef _Table known = self._table if table is self._last else self._known(table)
         if known.form is None:
             return SPECIAL
         first = images(known.form.most, kind, data, end)
         count = SPECIAL if first == NULL else rows_of(known.form, kind, first, end)
         if count <= 0 or ordinal + count > 0x7FFFFFFF:
             return 0 if count == 0 else SPECIAL
-        self._add(known, kind, first, end, body, common, pos, placed, ordinal)
+        self._add(known, kind, first, end, owner, common, pos, placed, ordinal)
         return count
 
     cdef _Table _known(self, table):

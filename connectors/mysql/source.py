@@ -26,7 +26,7 @@ from connectors.mysql.server import check_ready, log_end, pause, read_server
 from connectors.mysql.snapshots import MysqlSnapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from connect.api.position import Position, Resume
     from connect.api.source import SourceContext
@@ -71,7 +71,8 @@ class MysqlSource:
         self._server: Server | None = None
         self._stream: BinlogStream | None = None
         self._assembler: Assembler | None = None
-        self._events: Iterator[bytes] = iter(())
+        self._burst: list[bytes] = []
+        self._at = 0  # so many events of the burst were fed
         self._told: MysqlPosition | None = None
         self._told_at = 0.0
         self._mark: LogMark | None = None  # of a snapshot's reader, in another thread, which waits for it
@@ -204,7 +205,7 @@ class MysqlSource:
             wait = 0.0 if assembler.whole or due else max(0.0, deadline - time.monotonic())
             burst = stream.take(wait)
             if burst is not None:
-                self._events = iter(burst)
+                self._burst, self._at = burst, 0
             elif assembler.whole or due:
                 return self._batch(assembler.take())
             elif wait == 0.0 or time.monotonic() >= deadline:
@@ -221,10 +222,13 @@ class MysqlSource:
             if assembler.replaying:
                 assembler.replay(MAX_ROWS, MAX_BYTES)
                 continue
-            event = next(self._events, None)
-            if event is None:
+            self._at = assembler.feed_plain(self._burst, self._at, MAX_ROWS, MAX_BYTES)
+            if self._at >= len(self._burst):
+                self._burst, self._at = [], 0
                 return
-            assembler.feed(event)
+            if assembler.rows < MAX_ROWS and assembler.size < MAX_BYTES:
+                self._at += 1
+                assembler.feed(self._burst[self._at - 1])
 
     def _progress_due(self, assembler: Assembler) -> bool:
         """Whether progress without rows is told: at once where a mark waits for it, else at the heartbeat's period.

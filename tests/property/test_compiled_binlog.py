@@ -460,6 +460,7 @@ def logs(draw):
     """Events as the dump command sends them; a table is altered on the way, and emptied."""
     out, pos = [], 4
     versions = dict.fromkeys(COLUMNS, 0)
+    placed = draw(st.booleans())  # MariaDB from 11.4 on: events inside a transaction have no places
 
     def add(kind, body, *, place=True, flags=0, server=1):
         nonlocal pos
@@ -487,11 +488,16 @@ def logs(draw):
             case _:
                 add(*query("BEGIN"), server=server)
                 for event in draw(statements(versions)):
-                    add(*event, server=server)
+                    add(*event, server=server, place=placed)
                 if draw(st.integers(0, 9)) == 0:
                     add(*query("ROLLBACK"), server=server)
                 elif draw(st.integers(0, 20)):
                     add(16, bytes(8), server=server)
+    if draw(st.integers(0, 9)) == 0:  # bytes are damaged on the way
+        at = draw(st.integers(2, len(out) - 1))
+        byte = draw(st.integers(0, len(out[at]) - 1))
+        damaged = [out[at][:byte], out[at][:byte] + bytes([out[at][byte] ^ 1]) + out[at][byte + 1 :]]
+        out[at] = draw(st.sampled_from(damaged))
     return out
 
 
@@ -599,8 +605,12 @@ class Chain:
 
     def run(self, events, most):
         try:
-            for event in events:
-                self.assembler.feed(event)
+            at = 0
+            while at < len(events):
+                at = self.assembler.feed_plain(events, at, most, 1 << 30)
+                if at < len(events) and self.assembler.rows < most:
+                    self.assembler.feed(events[at])
+                    at += 1
                 while self.assembler.replaying:
                     self.assembler.replay(most, 1 << 30)
                     self.full(most)
@@ -670,7 +680,9 @@ def test_S4_a_log_resumed_inside_a_transaction_is_the_same(tmp_path_factory, eve
                 stored = first.take(split=True).position
     except ConnectError:
         return
-    begin = [at for at, event in enumerate(events) if event[4] == 33 and end_of(event) - len(event) == stored.log.pos]
+    begin = [
+        at for at, event in enumerate(events) if event[4:5] == b"!" and end_of(event) - len(event) == stored.log.pos
+    ]
     again = events[:2] + events[begin[0] if begin else 2 :]
     assert_same(lambda compiled: read(again, (View.EVENTS,), "envelope", most, stored, folder, compiled=compiled))
 

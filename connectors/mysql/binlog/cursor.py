@@ -38,13 +38,14 @@ class LogCursor:
     Attributes:
         file: The file that the events come from; "" before the server named it.
         pos: Where the last event ended. Headers hold 32 bits of it, a file with a huge transaction may have more.
+        checksum: Whether events carry one.
     """
 
     def __init__(self, connector: str) -> None:
         self.file = ""
         self.pos = _BEGIN
         self._connector = connector
-        self._checksum = True  # we told the server that we know it, so its first words carry one
+        self.checksum = True  # we told the server that we know it, so its first words carry one
 
     @property
     def where(self) -> str:
@@ -63,7 +64,7 @@ class LogCursor:
         timestamp, kind, server_id, size, end, flags = _HEADER(event)
         if kind == _FORMAT:
             self._format(event)
-        if self._checksum:
+        if self.checksum:
             body = event[_BODY:_CHECKSUM]
             if crc32(body, crc32(event[:_BODY])) != int.from_bytes(event[_CHECKSUM:], "little"):
                 raise Retriable(f"{self.where}: an event's checksum is wrong", code="checksum", hint=_AGAIN)
@@ -86,4 +87,4 @@ class LogCursor:
         if described.checksum > log.CRC32:
             message = f"{self.where}: the log's checksums are of a kind {described.checksum} that is not known"
             raise Failed("unknown_event", message, hint="Run a newer version of Connect.")
-        self._checksum = described.checksum == log.CRC32
+        self.checksum = described.checksum == log.CRC32
