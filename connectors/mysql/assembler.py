@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -207,7 +208,7 @@ class Assembler:
         return self._collected.run(self._hooks, group, events, at, rows, size)
 
     def _plain_begin(self, header: Header, body: bytes) -> Group | None:
-        self._handlers[header.kind](header, body)
+        self._handle(header, body)
         group = self._open
         return group if group is not None and _is_plain(group) else None
 
@@ -232,7 +233,10 @@ class Assembler:
     def _handle(self, header: Header, body: bytes) -> None:
         handler = self._handlers.get(header.kind)
         if handler is not None:
-            handler(header, body)
+            try:
+                handler(header, body)
+            except (struct.error, IndexError, UnicodeDecodeError):
+                raise self._failed("protocol", f"an event of type {header.kind} that cannot be read") from None
         elif not header.ignorable and header.kind not in {Kind.HEARTBEAT, Kind.HEARTBEAT_V2}:
             raise self._failed(
                 "unknown_event",

@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import binlog
+
 from connect.api import TopicPartition
 from connect.api.tables import TableOptions
 from connect.changes_c import Changes
@@ -24,6 +26,7 @@ from connect.compiled import COMPILED, WHY_NOT_COMPILED
 from connect.errors import ConnectError
 from connect.kafka.consumer import Raw
 from connect.record import ChangeEvent, Op, Row, SinkRecord
+from connect.records_c import Records
 from connect.schema.avro import AvroFormat
 from connect.schema.formats import SourceBlock
 from connect.schema.model import TableId
@@ -229,7 +232,7 @@ def _encode(changes: Any, wire: AvroFormat) -> None:
             encoder = encoders[group.shape] = wire.encoder("shop.public.things", group.shape, BLOCK)
         at = group.first if group.event is None else -1
         while at >= 0:
-            at = encoder.encode(changes, at, -1, 1, [], [], [], state=True)
+            at = encoder.encode(changes, at, -1, 1, Records(), [], [], state=True)
             if at >= 0:
                 outcome(lambda: changes[at].after)  # noqa: B023 - called at once
                 at = changes.after(at)
@@ -238,6 +241,7 @@ def _encode(changes: Any, wire: AvroFormat) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=1_000_000, help="of each codec")
+    parser.add_argument("--only", help="one codec")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     given = parser.parse_args()
     assert COMPILED, WHY_NOT_COMPILED
@@ -246,8 +250,13 @@ def main() -> int:
         "COPY lines": lambda frames: rows(frames, COPY_ROW, lambda cells: b"\t".join(cells) + b"\n"),
         "stream": stream,
         "records of a topic": records,
+        "row images": binlog.images,
+        "row packets": binlog.packets,
+        "binlog": binlog.logs,
     }
     for name, run in runs.items():
+        if given.only not in {None, name}:
+            continue
         started, going = time.monotonic(), run(Frames(given.seed))
         for _ in range(given.frames):
             next(going)

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 import zstandard
 
+from connect.compiled import COMPILED
 from connect.errors import Failed, Retriable
 from connect.record import Op
 from connect.schema.model import TableId, TableSchema
@@ -121,19 +122,23 @@ START = MysqlPosition(A, at(4), GtidSet.parse(""))
 FILES = MysqlPosition(A, at(4))
 
 
-@pytest.fixture
-def build(tmp_path):
+@pytest.fixture(params=[False, COMPILED], ids=["python", "compiled"])
+def build(tmp_path, request):
     def made(start=START, **more):
         by_gtid = isinstance(start.gtids, GtidSet)
-        return Assembler(History(), Prepared(tmp_path, **more), start, "c", by_gtid=by_gtid)
+        return Assembler(History(), Prepared(tmp_path, **more), start, "c", by_gtid=by_gtid, compiled=request.param)
 
     return made
 
 
 def fed(assembler, log, rows=100, size=2**20):
     """Feed all events of a log; handed-on events are gone through as the source does."""
-    for event in log.events:
-        assembler.feed(event)
+    at = 0
+    while at < len(log.events):
+        at = assembler.feed_plain(log.events, at, rows, size)
+        if at < len(log.events):
+            assembler.feed(log.events[at])
+            at += 1
         while assembler.replaying:
             assembler.replay(rows, size)
     return assembler
@@ -506,6 +511,13 @@ def test_F69_a_damaged_event_is_not_parsed(build):
     with pytest.raises(Retriable) as failed:
         fed(build(), log)
     assert failed.value.code == "checksum"
+
+
+def test_an_event_whose_body_is_none_is_refused_by_name(build):
+    for log in (Log().add(33, b"\0" * 12), Log().begin(1).add(2, b"\0" * 9)):
+        with pytest.raises(Failed) as failed:
+            fed(build(), log)
+        assert failed.value.code == "protocol"
 
 
 def test_F69_a_log_without_checksums_is_read(build):
