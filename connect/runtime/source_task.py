@@ -91,6 +91,7 @@ class SourceJob:
         context: What the plugin is given, for these tables, and where it says what it waits for.
         build: Build the plugin's source.
         wire: Build the format, from the notes that were stored.
+        form: Its name: Avro or JSON.
         block: The envelope's constant part.
         pipeline: The file's transforms, for these tables and the columns that they are known with.
         may_break: Whether the operator allowed incompatible schemas of all these topics, in the registry.
@@ -111,6 +112,7 @@ class SourceJob:
     context: Callable[[Mapping[TableId, TableOptions], Callable[[str], None]], SourceContext]
     build: Callable[[SourceContext], Source]
     wire: Callable[[Mapping[str, dict[str, Any]]], Format]
+    form: str
     block: Callable[[Source], SourceBlock]
     pipeline: Callable[[Mapping[TableId, TableOptions], Mapping[TableId, frozenset[str]]], Pipeline]
     may_break: Callable[[tuple[str, ...]], bool]
@@ -356,7 +358,7 @@ class SourceTask:
     def _check_identities(self, tables: Mapping[TableId, tuple[TableInfo, TableOptions]]) -> None:
         for table, (info, choice) in tables.items():
             name = identity_note(table)
-            now = identity(info, choice, self._topic_names[table])
+            now = identity(info, choice, self._topic_names[table], self._job.form)
             before = self._notes.get(name)
             if before is not None:
                 check_identity(table, before, now)

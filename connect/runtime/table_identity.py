@@ -20,15 +20,22 @@ def identity_note(table: TableId) -> str:
     return f"table:{table}"
 
 
-def identity(info: TableInfo, choice: TableOptions, topics: Mapping[View, str]) -> dict[str, Any]:
+def identity(info: TableInfo, choice: TableOptions, topics: Mapping[View, str], form: str) -> dict[str, Any]:
     """The content of that note.
 
+    Args:
+        info: The table as the server has it.
+        choice: Its options.
+        topics: By view.
+        form: Of its records on the wire: Avro or JSON.
+
     Returns:
-        ``topics`` by view, the form of values, the key's columns, kinds of masks by column, the table's columns, which
-        its masks fit, and whether its rows were read.
+        ``topics`` by view, the wire's form, the form of values, the key's columns, kinds of masks by column, the table's
+        columns, which its masks fit, and whether its rows were read.
     """
     return {
         "topics": {view.value: name for view, name in topics.items()},
+        "format": form,
         "value": choice.value,
         "key": list(choice.key or info.schema.key),
         "mask": {
@@ -78,6 +85,9 @@ def check_identity(table: TableId, before: Mapping[str, Any], now: Mapping[str, 
             raise _changed(table, f"it has no {view} view until now, and its rows were read already")
         if old != topic:
             raise _changed(table, f"its {view} view was written to {old}, and would go on in {topic}")
+    if before["format"] != now["format"]:
+        wrote = f"its records were written as {before['format']}, now they would be {now['format']}"
+        raise _changed(table, f"{wrote}: is schema_registry in the file?")
     if before["value"] != now["value"]:
         raise _changed(table, f"its values were written as value: {before['value']}, now it is {now['value']}")
     if before["key"] != now["key"]:

@@ -120,6 +120,7 @@ def source_job(
         context=context,
         build=lambda context: source.plugin.build(source.options, context),
         wire=wire,
+        form="JSON" if registry is None else "Avro",
         block=block,
         pipeline=pipeline,
         may_break=may_break,

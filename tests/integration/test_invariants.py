@@ -129,6 +129,7 @@ class World:
             context=lambda tables, say: None,
             build=lambda context: self.script(steps, self),
             wire=lambda notes: JsonFormat(),
+            form="JSON",
             block=lambda source: SourceBlock(connector="postgresql", name=self.group, database="shop", fields=()),
             pipeline=lambda tables, columns: SourcePipeline({}),
             may_break=lambda topics: False,

@@ -25,8 +25,8 @@ def info(*columns, key=("id",)):
     return TableInfo(schema=TableSchema(TABLE, fields, key), identity=None, rows=0, bytes=0)
 
 
-def made(topics=BOTH, key=("id",), **options):
-    return identity(info("id", "region", "a", "b", "c", key=key), TableOptions(**options), topics)
+def made(topics=BOTH, key=("id",), form="Avro", **options):
+    return identity(info("id", "region", "a", "b", "c", key=key), TableOptions(**options), topics, form)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,7 @@ def made(topics=BOTH, key=("id",), **options):
     [
         (made(STATE), made(BOTH), "no events view until now"),
         (made(), made({**BOTH, View.STATE: "t.public.orders"}), "written to s.public.orders, and would go on in t."),
+        (made(), made(form="JSON"), "written as Avro, now they would be JSON"),
         (made(), made(value="row"), "written as value: envelope, now it is row"),
         (made(), made(key=("id", "region")), "its key was id, now it is id, region"),
         (made(key=()), made(), "its key was none"),
@@ -62,7 +63,7 @@ MASK = {"email": "hash", "phone": Fixed(fixed="x")}
 
 
 def noted(*columns, mask=MASK):
-    return {identity_note(TABLE): identity(info(*columns), TableOptions(mask=mask), BOTH)}
+    return {identity_note(TABLE): identity(info(*columns), TableOptions(mask=mask), BOTH, "Avro")}
 
 
 def test_a_mask_of_a_column_that_is_gone_stays_since_the_log_may_have_its_rows():
