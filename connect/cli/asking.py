@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXIT_NOT_CONFIRMED = 3
+EXIT_INTERRUPTED = 130
 
 
 def confirmed(question: str, *, yes: bool) -> None:
@@ -21,7 +22,13 @@ def confirmed(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         print(f"{question}\n  Nothing was done: there is no terminal to ask on; say --yes.", file=sys.stderr)
         raise typer.Exit(EXIT_NOT_CONFIRMED)
-    if not typer.confirm(question, err=True):
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort as end:
+        print("\nNothing was done.", file=sys.stderr)  # behind the question, on a line of its own
+        by_ctrl_c = isinstance(end.__context__, KeyboardInterrupt)  # else by the end of the input
+        raise typer.Exit(EXIT_INTERRUPTED if by_ctrl_c else EXIT_NOT_CONFIRMED) from None
+    if not agreed:
         print("Nothing was done.", file=sys.stderr)
         raise typer.Exit(EXIT_NOT_CONFIRMED)
 

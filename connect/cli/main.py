@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from connect import __version__
+from connect.runtime.logs import tame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +108,7 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command; ends the process with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    tame(debug="--debug" in given)
     try:
         app(args=given, prog_name="connect")
     except Exception as error:  # noqa: BLE001 - the edge of the process: whatever it is, it is told and becomes an exit code

@@ -16,6 +16,7 @@ import orjson
 
 from connect.errors import Failed
 from connect.runtime.channel import ChannelBroken, Lines, encode
+from connect.runtime.status_file import lives
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ class ControlServer:
         found = folder.lstat()
         if found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise PermissionError(f"{folder} is not this user's alone")
+        _prune(folder)
         with suppress(FileNotFoundError):
             self._path.unlink()  # of a process that was killed and had our number
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -78,6 +80,14 @@ class ControlServer:
         self._socket.close()
         with suppress(OSError):
             self._path.unlink()
+
+
+def _prune(folder: Path) -> None:
+    """Workers that were killed could not remove their sockets."""
+    for path in folder.glob("*.sock"):
+        if path.stem.isdecimal() and not lives(int(path.stem)):
+            with suppress(OSError):  # another worker that starts removed it first
+                path.unlink()
 
 
 def _handled(handle: Answer, request: dict[str, Any]) -> dict[str, Any]:

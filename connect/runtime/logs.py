@@ -102,6 +102,11 @@ def configure(settings: LogSettings, *, connector: str = "", stream: TextIO | No
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Lines(settings, connector))
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if settings.debug else logging.INFO, force=True)
+    tame(debug=settings.debug)
+
+
+def tame(*, debug: bool) -> None:
+    """Keep the libraries' own lines away, as every command of ours does; ``debug`` lets them through."""
     for names, level in ((_CHATTY, logging.WARNING), (_SILENT, logging.CRITICAL + 1)):
         for name in names:
-            logging.getLogger(name).setLevel(logging.DEBUG if settings.debug else level)
+            logging.getLogger(name).setLevel(logging.DEBUG if debug else level)

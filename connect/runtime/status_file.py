@@ -72,7 +72,7 @@ def find(group: str | None = None) -> list[RunningWorker]:
 def _living() -> Iterator[RunningWorker]:
     for path in folder().glob("*.json"):
         worker = _read(path)
-        if worker is None or not _lives(worker.pid):
+        if worker is None or not lives(worker.pid):
             with suppress(OSError):  # another status removed it first
                 path.unlink()
             continue
@@ -87,7 +87,8 @@ def _read(path: Path) -> RunningWorker | None:
         return None
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is a process of this id, of whomever."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

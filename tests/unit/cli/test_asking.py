@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import typer
 
-from connect.cli.asking import tell
+from connect.cli.asking import confirmed, tell
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,29 @@ def test_what_was_dropped_is_told(
     tell(done, nothing="Nothing there.", as_json=as_json)
 
     assert capsys.readouterr().out == said
+
+
+class _Terminal:
+    """A terminal at which somebody presses keys."""
+
+    def __init__(self, ends: type[BaseException]) -> None:
+        self._ends = ends
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self) -> str:
+        raise self._ends
+
+
+@pytest.mark.parametrize(("ends", "code"), [(KeyboardInterrupt, 130), (EOFError, 3)])
+def test_a_question_that_is_broken_off_does_nothing_and_says_so(
+    ends: type[BaseException], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", _Terminal(ends))
+
+    with pytest.raises(typer.Exit) as caught:
+        confirmed("Drop it?", yes=False)
+
+    assert caught.value.exit_code == code
+    assert capsys.readouterr().err.endswith("\nNothing was done.\n")

@@ -144,6 +144,15 @@ def test_help_imports_no_plugin_and_no_client():
     assert done.stdout.endswith("loaded: []\n")
 
 
+def test_a_broker_that_is_not_there_is_one_message_without_the_clients_own_lines():
+    command = [sys.executable, "-m", "connect", "topic", "show", "x", "--kafka", "127.0.0.1:1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("kafka_unreachable: ")
+    assert "rdkafka" not in done.stderr
+
+
 def test_explain_tells_the_three_things(connect):
     code, out, _ = connect("explain", "config")
 
