@@ -331,7 +331,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "topic_id_changed": Explanation(
         "A topic was deleted and made again since the connector last used it.",
         "What was in the old one is gone from Kafka.",
-        "For a source, start under another name, which takes a new snapshot; for a sink: connect rebuild SINK.",
+        "For a source, start under another name, which takes a new snapshot; for a sink: connect rebuild SINK FILE.",
     ),
     "changes_missed": Explanation(
         "A captured table was out of the log for a while, since somebody took it out of the publication, and it cannot "
@@ -367,14 +367,13 @@ FAILURES: Final[dict[str, Explanation]] = {
         "What comes after the stored position is gone: a topic's records expired, or a source's log was removed, "
         "before they were read.",
         "What was in between is lost to this connector; nothing wrong was written.",
-        "For a sink, connect rebuild SINK (worker stopped) reads its topics anew; for a source, connect remove SOURCE "
+        "For a sink, connect rebuild SINK FILE reads its topics anew; for a source, connect remove SOURCE FILE "
         "and a new start read its tables anew.",
     ),
     "offset_out_of_range": Explanation(
         "The next record that the sink needs is not in its topic: it was removed, or the topic lost its end.",
         "The records in between are gone from Kafka; the target was not changed.",
-        "Look for retention, kafka-delete-records.sh or an unclean leader election; then connect rebuild SINK (worker "
-        "stopped).",
+        "Look for retention, kafka-delete-records.sh or an unclean leader election; then connect rebuild SINK FILE.",
     ),
     "topic_collision": Explanation(
         "Two tables would be written to one topic.",
@@ -389,7 +388,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "tombstones_may_be_gone": Explanation(
         "The sink was away longer than the topic keeps deletes, so it may have missed some.",
         "Rows that were deleted meanwhile may still be in the target.",
-        "connect rebuild SINK (worker stopped) reads the topic anew; raise delete.retention.ms against the next time.",
+        "connect rebuild SINK FILE reads the topic anew; raise delete.retention.ms against the next time.",
     ),
     # Schemas and the registry
     "registry_unreachable": Explanation(
@@ -458,7 +457,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "poisoned_record": Explanation(
         "A record in a topic cannot be read: its bytes do not fit its schema.",
         _SINK_WAITS,
-        "connect topic show TOPIC shows where; write on_error: dead_letter to set such records aside.",
+        "connect topic show TOPIC FILE shows where; write on_error: dead_letter to set such records aside.",
     ),
     # Targets
     "target_unreachable": Explanation(
@@ -469,17 +468,17 @@ FAILURES: Final[dict[str, Explanation]] = {
     "target_missing": Explanation(
         "The table or index that the stored position describes does not exist any more.",
         "What was in it is gone; the topics still hold the rows.",
-        "connect rebuild SINK (worker stopped) makes it anew and reads the topics from the start.",
+        "connect rebuild SINK FILE makes it anew and reads the topics from the start.",
     ),
     "target_changed": Explanation(
         "The table or index is not the one that the stored position describes: it was dropped and made again.",
         "Nothing is lost in the topics; the target may miss rows.",
-        "Bring the old one back, or connect rebuild SINK (worker stopped).",
+        "Bring the old one back, or connect rebuild SINK FILE.",
     ),
     "target_column": Explanation(
         "A column of the target has a type that cannot hold the topic's values, or is missing and cannot be added.",
         _SINK_WAITS,
-        "ALTER the column as the message says, or connect rebuild SINK (worker stopped).",
+        "ALTER the column as the message says, or connect rebuild SINK FILE.",
     ),
     "target_exists": Explanation(
         "A table or index of the wanted name exists and was not made by this sink.",
@@ -544,7 +543,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "position_changed": Explanation(
         "Somebody changed the sink's stored position in the target while it ran.",
         "Nothing is lost by the sink: it wrote nothing on top of it.",
-        "Find out who wrote to connect_positions, then start the worker again; if in doubt, connect rebuild SINK.",
+        "Find out who wrote to connect_positions, then start the worker again; if in doubt, connect rebuild SINK FILE.",
     ),
     # The local stack
     "local_download_failed": Explanation(

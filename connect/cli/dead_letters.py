@@ -26,7 +26,7 @@ def dead_letters(
 ) -> None:
     """List the records that a sink could not write and put aside, oldest first: place, row, and why.
 
-    What they lack in the target: once its cause is mended, `connect rebuild SINK` writes everything anew.
+    What they lack in the target: once its cause is mended, `connect rebuild SINK FILE` writes everything anew.
 
     Exit codes: 0 well (none is well, too), 1 a server is not there, 2 faults in the files or usage.
     """

@@ -50,12 +50,12 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
     "target_missing": (
         "The index or alias that the stored position describes is gone.",
         "The documents in it are gone; the topics still hold the rows.",
-        "Run `connect rebuild SINK` with the worker stopped: it starts again from offset 0.",
+        "Run `connect rebuild SINK FILE`: it starts again from offset 0.",
     ),
     "target_changed": (
         "The alias now leads to another index than the one that the stored position describes.",
         "Nothing is lost, but the index in front of readers is not the one that this sink kept.",
-        "Point the alias back, or run `connect rebuild SINK` with the worker stopped.",
+        "Point the alias back, or run `connect rebuild SINK FILE`.",
     ),
     "target_exists": (
         "An index or alias of the target's name exists and this sink did not make it.",
@@ -85,12 +85,12 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
     "mapping_conflict": (
         "A column changed its type in a way that the index's mapping cannot follow.",
         _NOTHING,
-        "Run `connect rebuild SINK` with the worker stopped, or rename the column at this sink with a transform.",
+        "Run `connect rebuild SINK FILE`, or rename the column at this sink with a transform.",
     ),
     "topic_id_changed": (
         "A topic was deleted and made again; the index holds rows of the old one, which the new one may not have.",
         "Nothing is lost and nothing was changed.",
-        "Run `connect rebuild SINK` with the worker stopped: it reads the new topic from offset 0.",
+        "Run `connect rebuild SINK FILE`: it reads the new topic from offset 0.",
     ),
     "state_missing": (
         "The sink's state document in the index connect-state is gone while the sink was running.",
@@ -100,6 +100,6 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
     "state_format": (
         "The state document was written by a newer version of this plugin.",
         "Nothing is lost and nothing was changed.",
-        "Run the newer version again, or `connect rebuild SINK`.",
+        "Run the newer version again, or `connect rebuild SINK FILE`.",
     ),
 }

@@ -41,7 +41,7 @@ def _unusable(schema: TableSchema, name: str) -> Failed:
     return Failed(
         "field_name",
         f"column {name!r} of {schema.table} cannot be the name of an Elasticsearch field",
-        hint="Give it another name at this sink: transforms: [{rename: {columns: {old: new}}}]",
+        hint="Give it another name at this sink: transforms: [{rename: {fields: {old: new}}}]",
     )
 
 

@@ -29,7 +29,7 @@ def check_branch(identity: Identity, position: PostgresPosition, history: Callab
         raise Failed(
             "other_system",
             f"the position was stored for the cluster {position.system_id}, but this is {identity.system_id}",
-            hint="After pg_upgrade or a move, `connect remove SOURCE` and start anew: the tables are read again.",
+            hint="After pg_upgrade or a move, `connect remove SOURCE FILE` and start anew: the tables are read again.",
         )
     reached = max(position.lsn, position.row_lsn)
     if position.timeline != identity.timeline:
@@ -57,6 +57,6 @@ def _wrong_branch(position: PostgresPosition, identity: Identity, end: int | Non
         "wrong_branch",
         f"the stored position {position} lies on a branch that {where} (timeline {identity.timeline} now): "
         "changes were delivered that this server does not have",
-        hint="After a failover or restore that lost changes: `connect remove SOURCE` and start anew. "
+        hint="After a failover or restore that lost changes: `connect remove SOURCE FILE` and start anew. "
         "`synchronized_standby_slots` keeps a standby from falling behind its readers.",
     )

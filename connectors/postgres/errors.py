@@ -19,14 +19,14 @@ POOLER: Final = (
     "The log needs the server's own address. Neon: the one without -pooler; Supabase: db.PROJECT.supabase.co; "
     "PgBouncer lets it through from 1.23 on, in a pool of its own with pool_mode=session."
 )
-_AGAIN = "Connect tries again by itself; if it lasts, look at the server's log and at the network between."
+_AGAIN = "Check the address; if it lasts, look at the server's log and at the network between."
 
 # By SQLSTATE, or by its first two characters (the class). None instead of a code: the world is not there right now.
 _BY_SQLSTATE: Final[dict[str, tuple[str | None, str]]] = {
     "08": (None, _AGAIN),  # connection exceptions
     "53": (None, "The server is out of connections, memory or disk: raise max_connections or free space."),
     "53400": ("no_free_slot", "Raise max_replication_slots, or drop a slot that nobody reads."),
-    "55P03": (None, "A lock is held by another transaction; Connect tries again by itself."),
+    "55P03": (None, "A lock is held by another transaction."),
     "57P": (None, _AGAIN),  # shutdown, crash of another backend, starting up
     "57014": ("query_budget", "The statement was cancelled: snapshot.max_query or somebody's pg_cancel_backend."),
     "40": (None, _AGAIN),  # serialization failure, deadlock
@@ -39,13 +39,13 @@ _BY_SQLSTATE: Final[dict[str, tuple[str | None, str]]] = {
     "42P01": ("table_missing", "Take the table out of the file, or create it."),
     "42703": ("column_missing", "Take the column out of the file, or add it to the table."),
 }
-_LOST: Final = "Changes since are gone for this slot: raise the setting, `connect remove SOURCE`, and start anew."
+_LOST: Final = "Changes since are gone for this slot: raise the setting, `connect remove SOURCE FILE`, and start anew."
 _IN_THE_STREAM: Final[dict[str, tuple[str | None, str]]] = {
     "55000": ("slot_lost", f"max_slot_wal_keep_size or idle_replication_slot_timeout ended the slot. {_LOST}"),
     "58P01": ("slot_lost", f"WAL that the slot needs was removed. {_LOST}"),
     "42704": (
         "publication_missing",
-        "The slot cannot pass a point of the log where the publication did not exist (F20): `connect remove SOURCE`.",
+        "The slot cannot pass a point of the log without its publication (F20): `connect remove SOURCE FILE`.",
     ),
 }
 

@@ -6,7 +6,7 @@ from typing import Final
 
 _WAITS: Final = "Nothing is lost while the slot keeps the log: the stored position and the slot are left as they are."
 _GONE: Final = "What was published stays; the changes after the stored position that this slot no longer has are gone."
-_ANEW: Final = "Run `connect remove SOURCE`, then start anew: the tables are read again."
+_ANEW: Final = "Run `connect remove SOURCE FILE`, then start anew: the tables are read again."
 _NEW_PUBLICATION: Final = (
     "Before the first start, with `publication: {manage: false}`: create it by the hint's SQL. Later, one made now is "
     "too young for the slot. If only a table that was just named needs it, take that table out again. Else:"
@@ -16,7 +16,7 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
     "source_unreachable": (
         "The Postgres server did not answer, refused the connection for now, or the link broke.",
         _WAITS,
-        "Connect tries again by itself; if it lasts, check the address, the server's log and the network between.",
+        "A worker tries again by itself; if it lasts, check the address, the server's log and the network between.",
     ),
     "stopping": (
         "The source was asked to stop while it waited for the server.",

@@ -355,5 +355,5 @@ def _publication_missing(connector: str) -> Failed:
     return Failed(
         "publication_missing",
         f"{connector}: the publication did not exist at this point of the log, so the server leaves changes out",
-        hint="The slot cannot pass that point whole (F20): `connect remove SOURCE` and start anew.",
+        hint="The slot cannot pass that point whole (F20): `connect remove SOURCE FILE` and start anew.",
     )

@@ -102,7 +102,7 @@ def check_slot(slot: Slot | None, name: str, position: PostgresPosition, databas
         raise Failed(
             "slot_missing",
             f"the slot {name} is gone, and with it the changes since {position}",
-            hint="`connect remove SOURCE` and start anew: the tables are read again.",
+            hint="`connect remove SOURCE FILE` and start anew: the tables are read again.",
         )
     check_usable(slot, database)
     if slot.confirmed_lsn > position.lsn:
@@ -110,7 +110,7 @@ def check_slot(slot: Slot | None, name: str, position: PostgresPosition, databas
             "gap",
             f"the slot {name} starts at {format_lsn(slot.confirmed_lsn)}, after the stored position {position}: it was "
             "dropped and made again, or somebody else read it",
-            hint="The changes between are gone for this slot: `connect remove SOURCE` and start anew.",
+            hint="The changes between are gone for this slot: `connect remove SOURCE FILE` and start anew.",
         )
 
 
@@ -131,8 +131,8 @@ def check_usable(slot: Slot, database: str) -> None:
         raise Failed(
             "slot_lost",
             f"the server invalidated the slot {slot.name} ({slot.why_lost})",
-            hint="Raise max_slot_wal_keep_size (and idle_replication_slot_timeout), then `connect remove SOURCE` and "
-            "start anew: the tables are read again.",
+            hint="Raise max_slot_wal_keep_size (and idle_replication_slot_timeout), then `connect remove SOURCE "
+            "FILE` and start anew: the tables are read again.",
         )
 
 

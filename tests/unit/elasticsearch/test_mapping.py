@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from connect.errors import Failed
 from connect.schema.model import Field, Kind, TableId, TableSchema, Type
+from connect.transforms.catalog import BUILTIN
 from connectors.elasticsearch.mapping import additions, properties
 
 TABLE = TableId("public", "t")
@@ -59,3 +61,12 @@ def test_a_column_that_cannot_be_a_field_is_refused_by_name(name):
     with pytest.raises(Failed) as error:
         properties(schema(**{name: Type(Kind.INT32)}))
     assert error.value.code == "field_name"
+
+
+def test_the_rename_that_a_hint_suggests_is_valid():
+    with pytest.raises(Failed) as error:
+        properties(schema(_id=Type(Kind.INT32)))
+
+    (transform,) = yaml.safe_load(error.value.hint.partition(": ")[2])["transforms"]
+
+    assert BUILTIN["rename"].options.model_validate(transform["rename"]).fields == {"old": "new"}

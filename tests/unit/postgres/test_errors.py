@@ -87,3 +87,11 @@ def test_what_to_do_about_a_missing_publication_fits_whoever_manages_it():
     assert "manage: false" in what_to_do
     assert "connect remove SOURCE" in what_to_do
     assert "take that table out" in what_to_do
+
+
+@pytest.mark.parametrize("state", ["08006", "55P03"])
+def test_a_hint_does_not_promise_what_only_a_worker_does(state):
+    """``peek`` and ``init`` print it too, and they end."""
+    hint = translate(psycopg.errors.lookup(state)("x"), "opening").hint
+
+    assert "again by itself" not in hint
