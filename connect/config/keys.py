@@ -250,7 +250,7 @@ class SinkKeys(Model):
     defaults: dict[str, Any] = option({}, "Options of every topic that does not say otherwise.")
     transforms: list[dict[str, Any]] = option([], "What happens to records, in this order, before `fields`.")
     on_error: Literal["fail", "dead_letter"] = option("fail", "What a record does that cannot be written.")
-    dead_letters: DeadLetters = option(DeadLetters(), "Used with `on_error: dead_letter`.")
+    dead_letters: DeadLetters = option(DeadLetters(), "Only with `on_error: dead_letter`.")
 
 
 class FileKeys(Model):

@@ -157,6 +157,9 @@ class _Loader:
         exclude = self._exclude(raw, path)
         transforms = selections.transforms(raw.get("transforms"), "topics", path, self._find, self.report)
         topics, defaults = selections.target_selections(plugin, framework, path, self.report)
+        if keys and "dead_letters" in raw and keys.on_error != "dead_letter":
+            message = f"{dotted((*path, 'dead_letters'))}: nothing is written there, since on_error is {keys.on_error}"
+            self.report.add((*path, "dead_letters"), message, "add on_error: dead_letter, or take dead_letters: out")
         if plugin is None or options is None or keys is None:
             return None
         return SinkConfig(

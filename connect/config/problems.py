@@ -19,8 +19,19 @@ if TYPE_CHECKING:
     from connect.config.document import DataPath
 
 _SHORTEST_SECRET: Final = 4
-# By the first word of pydantic's error type: int_parsing, int_from_float, bool_type.
-_FIXES: Final = {"int": "write a whole number", "float": "write a number", "bool": "write true or false"}
+# What is needed and how it is written, by pydantic's error type or its first word (int_parsing, int_from_float): its
+# own words speak of Python.
+_NEEDED: Final = {
+    "int": ("a whole number is needed", ""),
+    "float": ("a number is needed", ""),
+    "bool": ("true or false is needed", ""),
+    "string_type": ("a text is needed", ""),
+    "list": ("a list is needed", "write [one, another]"),
+    "tuple": ("a list is needed", "write [one, another]"),
+    "dict": ("names with their values are needed", "write {name: value}"),
+    "model": ("options with their values are needed", ""),
+    "too_short": ("nothing stands here", "name at least one"),
+}
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -122,9 +133,12 @@ def _words(detail: ErrorDetails, model: type[BaseModel], place: DataPath, also: 
     if detail["type"] == "extra_forbidden":
         known = {*_fields_at(model, location[:-1]), *(also if len(location) == 1 else ())}
         return f"unknown key {dotted(place)}", nearest(str(location[-1]), known)
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    message = message.partition(", unable to parse")[0].replace(" after validation, not 0", "")
-    return f"{dotted(place)}: {message}", _FIXES.get(detail["type"].partition("_")[0], "")
+    kind = detail["type"]
+    message, fix = _NEEDED.get(kind) or _NEEDED.get(kind.partition("_")[0], (detail["msg"], ""))
+    if kind == "model_type":
+        fix = f"its options are {', '.join(_fields_at(model, location))}"
+    message = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"{dotted(place)}: {message}", fix
 
 
 def _in_data(location: tuple[int | str, ...], data: Any) -> DataPath:

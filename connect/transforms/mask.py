@@ -31,10 +31,15 @@ class Fixed(Model):
 
 
 def _known_kind(value: Any) -> Any:
-    if isinstance(value, str) and value not in ("hash", "nullify"):
-        message = f"{value!r} is no kind of mask: write hash, nullify or {{fixed: value}}"
-        raise ValueError(message)
-    return value
+    if isinstance(value, Fixed) or value in ("hash", "nullify") or _is_fixed(value):
+        return value
+    named = repr(value) if isinstance(value, str) else "this"
+    message = f"{named} is no kind of mask: write hash, nullify or {{fixed: value}}, a text, a number, true or false"
+    raise ValueError(message)
+
+
+def _is_fixed(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"fixed"} and isinstance(value["fixed"], str | int | float)
 
 
 MaskKind = Annotated[Literal["hash", "nullify"] | Fixed, BeforeValidator(_known_kind)]

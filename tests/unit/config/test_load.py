@@ -182,8 +182,7 @@ def test_a_file_without_connectors_says_so(problems):
 def test_a_wrong_type_names_the_key(problems):
     found = problems("sources: {a: {plugin: database, url: u, tables: [a.b], port: x}}\n")
 
-    assert (found[0].where, found[0].message) == ("3", "sources.a.port: must be a valid integer")
-    assert found[0].fix == "write a whole number"
+    assert (found[0].where, found[0].message) == ("3", "sources.a.port: a whole number is needed")
 
 
 @pytest.mark.parametrize("written", ["NO", "0777", "1e3", "12:30:45", "2024-01-01", "012345", "1.10", "5"])
@@ -333,3 +332,39 @@ def test_F167_a_registry_is_reached_by_http_only(problems, url):
 
 def test_a_short_mask_key_is_refused(problems):
     assert "16 characters" in problems("mask_key: short\n" + MINIMAL)[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "fix"),
+    [
+        (
+            "schema_registry: x",
+            "schema_registry: options with their values are needed",
+            "its options are url, username",
+        ),
+        ("worker: {token: {a: b}}", "worker.token: a text is needed here", ""),
+        ("kafka: {bootstrap: 5}", "kafka.bootstrap: a list is needed", "write [one, another]"),
+        ("kafka: {bootstrap: []}", "kafka.bootstrap: nothing stands here", "name at least one"),
+        ("kafka: {bootstrap: 'a:1', client: x}", "kafka.client: names with their values are needed", "write {name: v"),
+        ("kafka: {bootstrap: 'a:1', client: {x: []}}", "kafka.client.x: a text is needed", ""),
+    ],
+)
+def test_what_is_needed_is_said_in_the_words_of_the_file_not_of_python(problems, text, message, fix):
+    head = "name: x\n" + ("" if text.startswith("kafka") else "kafka: {bootstrap: 'a:1'}\n")
+    found = problems(f"{text}\nsources: {{a: {{plugin: database, url: u, tables: [a.b]}}}}\n", head)
+
+    assert [(problem.message, problem.fix[: len(fix)]) for problem in found] == [(message, fix)]
+
+
+@pytest.mark.parametrize("mask", ["{fixed: [1]}", "[1]", "{fixd: 1}", "{}", "3"])
+def test_a_mask_that_is_none_is_one_problem(problems, mask):
+    (found,) = problems(f"sources: {{a: {{plugin: database, url: u, tables: {{a.b: {{mask: {{x: {mask}}}}}}}}}}}\n")
+
+    assert found.message.endswith("write hash, nullify or {fixed: value}, a text, a number, true or false")
+
+
+def test_dead_letters_that_nothing_would_write_are_refused(problems):
+    (found,) = problems("sinks: {w: {plugin: store, url: u, topics: [a.b.c], dead_letters: {keep: 14d}}}\n")
+
+    assert found.message == "sinks.w.dead_letters: nothing is written there, since on_error is fail"
+    assert found.fix == "add on_error: dead_letter, or take dead_letters: out"
