@@ -202,7 +202,9 @@ class SourceSnapshot(Model):
     """What the framework reads of a source's ``snapshot:``; the plugin's own keys stand beside it."""
 
     max_rows_per_second: Annotated[int, Field(ge=1)] | None = option(
-        None, "Limit over all tables; none where left out."
+        None,
+        "Limit over all tables with a key, by pauses between chunks; none where left out. A table without a key is "
+        "read in one piece, as fast as it comes.",
     )
     window: Hours | None = option(
         None,

@@ -216,6 +216,7 @@ class Guest:
 
     def __post_init__(self) -> None:
         self._queue.extend(table for table, progress in self.tables.items() if not progress.done)
+        self._limit()  # the first chunk is one of those that the limit is for
 
     @property
     def complete(self) -> bool:
@@ -408,9 +409,13 @@ class Guest:
             self._rows = min(self._rows * 2, _MAX_ROWS)
         elif seconds > self._longest:
             self._rows = max(self._rows // 2, _MIN_ROWS)
+        self._limit()
+        if self.max_rows_per_second:
+            self._not_before = self.clock() + rows / self.max_rows_per_second
+
+    def _limit(self) -> None:
         if self.max_rows_per_second:
             self._rows = max(_MIN_ROWS, min(self._rows, self.max_rows_per_second))
-            self._not_before = self.clock() + rows / self.max_rows_per_second
 
     def took(self, seconds: float, *, quiet: bool) -> None:
         """A chunk took this long into Kafka, and the stream, quiet or not, waited: the next ones are sized by it."""

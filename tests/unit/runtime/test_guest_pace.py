@@ -69,3 +69,11 @@ def test_chunks_stay_where_a_send_takes_a_second() -> None:
 
 def test_chunks_are_smaller_while_changes_wait_for_them() -> None:
     assert sizes(0.1, 1.0, quiet=False)[-1] < sizes(0.1, 1.0)[-1]
+
+
+@pytest.mark.parametrize(("limit", "first"), [(120, 120), (7_000, 5_000), (10, 100)])
+def test_the_limit_of_rows_a_second_holds_for_the_first_chunk(limit, first) -> None:
+    reader = Reader(0.1)
+    Guest(reader, {TABLE: TableProgress()}, max_rows_per_second=limit).ask()
+
+    assert reader.sizes == [first]
