@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from connect.api.position import Position, Resume
     from connect.api.source import SourceContext
     from connect.schema.model import TableId
+    from connectors.postgres.ackgate import AckGate
     from connectors.postgres.assembler import Delivery
     from connectors.postgres.catalog import CatalogTable
     from connectors.postgres.config import PostgresConfig
@@ -86,6 +87,7 @@ class PostgresSource:
         self._told_at = 0.0
         self._snapshots_used = False
         self._retained: tuple[float, int | None] = (0.0, None)
+        self._at_head = 0.0  # when nothing was left to read or acknowledge, seconds since 1970
 
     # Opening: check the source, then stream (invariant 2 did the rest before).
 
@@ -327,12 +329,25 @@ class PostgresSource:
         return self._assembler.skipped if self._assembler is not None else 0
 
     def lag(self) -> Lag:
-        """Bytes between the acknowledged position and the log's end as last heard; WAL held, at most 5 s old."""
+        """Bytes between the acknowledged position and the log's end as last heard; WAL held, at most 5 s old.
+
+        Seconds are the age of the last commit that was read or, if that is less, the time since nothing was left to
+        read or to acknowledge: after a quiet night the first commit is not a night behind.
+        """
         if self._replication is None:
             return Lag()
         gate = self._replication.gate
         behind = max(0, gate.seen_lsn - gate.acknowledged_lsn)
-        return Lag(bytes=behind, seconds=None, retained_bytes=self._retained_bytes())
+        return Lag(bytes=behind, seconds=self._seconds_behind(gate), retained_bytes=self._retained_bytes())
+
+    def _seconds_behind(self, gate: AckGate) -> float | None:
+        if self._assembler is None or self._told is None:
+            return None
+        now, position = time.time(), self._assembler.position
+        if position.lsn >= gate.seen_lsn and gate.acknowledged_lsn >= self._told.lsn:
+            self._at_head = now
+        since = max(self._at_head, (position.ts_usec or 0) / 1_000_000)
+        return max(0.0, now - since) if since else None
 
     def _retained_bytes(self) -> int | None:
         asked_at, held = self._retained

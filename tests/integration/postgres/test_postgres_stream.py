@@ -1,5 +1,6 @@
 """What the log says comes out, once, in commit order, each row under its own schema."""
 
+import time
 from decimal import Decimal
 
 import pytest
@@ -365,3 +366,32 @@ def test_a_primary_key_that_changes_under_full_identity_is_the_key_from_there_on
     assert [event.shape.schema.key for event in reader.read(1)] == [("id",)]
     world.sql("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (code)", "INSERT INTO t VALUES (1, 11)")
     assert [event.shape.schema.key for event in reader.read(1)] == [("code",)]
+
+
+def test_seconds_behind_are_the_age_of_the_last_commit_until_kafka_has_it(world):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    reader = world.open("public.t")
+    world.sql("INSERT INTO t VALUES (1)")
+    reader.read(1, acknowledge=False)
+    time.sleep(1.0)
+
+    assert reader.source.lag().seconds >= 1.0
+
+    reader.source.acknowledge(reader.position)
+    world.wait_for(lambda: reader.step() == [] and reader.source.lag().seconds == 0.0)
+
+
+def test_a_quiet_source_is_not_behind_and_its_first_commit_not_by_the_time_of_quiet(world):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)")
+    reader = world.open("public.t")
+    world.sql("INSERT INTO t VALUES (1)")
+    reader.read(1)
+    time.sleep(1.0)
+    world.wait_for(lambda: reader.step() == [] and reader.source.lag().seconds == 0.0)
+    at_head = time.time()
+    reader.source.lag()
+
+    world.sql("INSERT INTO t VALUES (2)")
+    reader.read(1, acknowledge=False)
+
+    assert 0 < reader.source.lag().seconds < time.time() - at_head
