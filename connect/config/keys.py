@@ -247,7 +247,11 @@ class SinkKeys(Model):
     """Keys of a sink that the framework reads itself."""
 
     plugin: str = option(..., "The plugin's name, as `connect plugins` lists it.", changes=Changes.IDENTITY)
-    topics: dict[str, dict[str, Any]] = option(..., "Topics to read: names and patterns, as a list or with options.")
+    topics: dict[str, dict[str, Any]] = option(
+        ...,
+        "Topics to read: names and patterns, as a list or with options. A `*` stops at a dot: `shop.*.*` are the state "
+        "topics, `shop.*.*.events` the event views, all that a table without a key has.",
+    )
     exclude: list[str] = option([], "Names and patterns of topics that stay out, whatever `topics` says.")
     defaults: dict[str, Any] = option({}, "Options of every topic that does not say otherwise.")
     transforms: list[dict[str, Any]] = option([], "What happens to records, in this order, before `fields`.")

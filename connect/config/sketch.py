@@ -20,8 +20,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]+")
 _TAIL: Final = """
 # What it keeps equal to the topics. Take the # away and put your own addresses in:
 # sinks:
-#   warehouse: {{plugin: sql, url: "postgresql://app@127.0.0.1:5433/warehouse", topics: ["{prefix}.*.*"]}}
-#   search: {{plugin: elasticsearch, url: "http://127.0.0.1:9200", topics: ["{prefix}.*.*"]}}
+#   warehouse: {{plugin: sql, url: "postgresql://app@127.0.0.1:5433/warehouse", topics: [{topics}]}}
+#   search: {{plugin: elasticsearch, url: "http://127.0.0.1:9200", topics: [{topics}]}}
 """
 
 
@@ -60,7 +60,10 @@ def without_password(url: str, variable: str) -> tuple[str, bool]:
 
 def source_file(where: Where, tables: Sequence[TableInfo]) -> str:
     """The file of a source: every table with its rows, size and key, and what it needs."""
-    return "".join(f"{line}\n" for line in _source(where, tables)) + _TAIL.format(prefix=where.prefix)
+    topics = [f"{where.prefix}.*.*"] if any(info.schema.key for info in tables) else []
+    topics += [f"{where.prefix}.*.*.events"] if any(not info.schema.key for info in tables) else []
+    listed = ", ".join(map(json.dumps, topics))
+    return "".join(f"{line}\n" for line in _source(where, tables)) + _TAIL.format(topics=listed)
 
 
 def _source(where: Where, tables: Sequence[TableInfo]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.api.tables import TableInfo, TableOptions, View
@@ -20,7 +20,7 @@ from connect.schema.avro import key_subject, value_subject
 from connect.schema.model import DECIMAL, Field, TableId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from connect.config.models import Config, SinkConfig, SourceConfig
     from connect.runtime.source_task import SourceJob
@@ -38,6 +38,11 @@ UNORDERED: Final = (
     "{topic} has several partitions, which have no order: a TRUNCATE of its table stops this sink as "
     "FAILED(truncate_unordered); the table's state topic, or partitions: 1, knows no such stop"
 )
+UNREAD: Final = (
+    "no sink reads {topics}: they have no state topic beside them, and a * stops at a dot; write "
+    '"*.*.*.events", or their names, under topics: too'
+)
+_NAMED: Final = 5  # of many topics in one note
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,18 @@ class _Planner:
             plan.sinks += [made] if made else []
             plan.internal.append(f"{config.name}.{sink.name}.bootstrap")
             plan.internal += [sink.dead_letter_topic] if sink.on_error == "dead_letter" else []
+        plan.sinks = list(self._with_unread(plan.sinks))
         return plan
+
+    def _with_unread(self, sinks: Sequence[PlannedSink]) -> Iterable[PlannedSink]:
+        """The sinks, with a note where one would read a keyless table but for its topic's last part."""
+        read = {topic for sink in sinks for topic in sink.targets}
+        for sink in sinks:
+            chosen = SinkTopics(self._config, self._config.sinks[sink.name])
+            topics = unread_events(self._existing | self._owners.keys(), read, chosen.wanted)
+            more = [f"{len(topics) - _NAMED} more"] if len(topics) > _NAMED else []
+            note = UNREAD.format(topics=", ".join(topics[:_NAMED] + more))
+            yield replace(sink, notes=(*sink.notes, note)) if topics else sink
 
     def _collect(self, make: Any) -> Any:
         try:
@@ -335,6 +351,12 @@ def _refused(registry: RegistryClient, subjects: Iterable[Subject]) -> Iterable[
                 f"the registry refuses the schema of {subject.name} as the table is now: {reason}; columns that change "
                 "while the source runs are widened first, otherwise it stops as FAILED(schema_incompatible)"
             )
+
+
+def unread_events(names: Collection[str], read: Collection[str], wanted: Callable[[str], bool]) -> list[str]:
+    """Event topics that nobody reads, of tables without a state topic that ``wanted`` would let through."""
+    states = {topic: topic.removesuffix(".events") for topic in names if topic.endswith(".events")}
+    return sorted(t for t, state in states.items() if t not in read and state not in names and wanted(state))
 
 
 def rendered(topic: str, options: TargetOptions) -> dict[str, Any]:

@@ -213,6 +213,14 @@ def test_plan_says_that_a_truncate_of_several_partitions_stops_its_sink(connect,
     assert note.startswith(f"{group}-s.public.orders.events has several partitions")
 
 
+def test_plan_says_that_a_star_does_not_reach_the_topic_of_a_keyless_table(connect, write, group, tmp_path):
+    sink = f"sinks:\n  w: {{plugin: sql, url: 'sqlite:///{tmp_path}/w.db', topics: ['{group}-s.*.*']}}\n"
+    (found,) = planned(connect, write("    tables: [public.orders, public.log]", sink))["sinks"]
+
+    (note,) = found["notes"]
+    assert note.startswith(f"no sink reads {group}-s.public.log.events: ")
+
+
 def test_plan_lists_every_topic_of_the_workers_own(connect, write, group, tmp_path):
     sink = f"{{plugin: sql, url: 'sqlite:///{tmp_path}/w.db', topics: ['{group}-s.*.*'], on_error: dead_letter}}"
     made = planned(connect, write("    tables: [public.orders]", f"sinks: {{w: {sink}}}"))

@@ -47,6 +47,18 @@ def test_personal_columns_are_a_mask_to_take_up() -> None:
     assert "public.customers: {mask: {email: hash, First_Name: hash}}" in text
 
 
+@pytest.mark.parametrize(
+    ("tables", "topics"),
+    [
+        ([table("orders", "id")], 'topics: ["shop.*.*"]'),
+        ([table("orders", "id"), table("log", "what", key=())], 'topics: ["shop.*.*", "shop.*.*.events"]'),
+        ([table("log", "what", key=())], 'topics: ["shop.*.*.events"]'),
+    ],
+)
+def test_the_sinks_that_it_suggests_read_every_table(tables: list[TableInfo], topics: str) -> None:
+    assert source_file(WHERE, tables).count(topics) == 2
+
+
 @pytest.mark.parametrize("column", ["id", "total", "description", "shipped_at"])
 def test_other_columns_are_let_be(column: str) -> None:
     assert not looks_personal(column)

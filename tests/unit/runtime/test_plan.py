@@ -3,8 +3,9 @@
 import pytest
 
 from connect.config.fields import Model
+from connect.config.patterns import pattern
 from connect.config.topics import TargetOptions
-from connect.runtime.plan import rendered, type_word
+from connect.runtime.plan import rendered, type_word, unread_events
 from connect.schema.model import Field, Kind, Type, decimal_type
 
 
@@ -50,3 +51,10 @@ def test_fields_are_shown_with_the_target():
 )
 def test_types_are_shown_in_a_word(type_, optional, word):
     assert type_word(Field("x", type_, optional=optional)) == word
+
+
+def test_a_keyless_table_whose_topic_a_pattern_just_misses_is_noticed():
+    names = ["shop.public.log.events", "shop.public.t", "shop.public.t.events", "bill.public.log.events"]
+
+    assert unread_events(names, [], pattern("shop.*.*").matches) == ["shop.public.log.events"]
+    assert unread_events(names, ["shop.public.log.events"], pattern("shop.*.*").matches) == []
