@@ -376,7 +376,7 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Look for retention, kafka-delete-records.sh or an unclean leader election; then connect rebuild SINK FILE.",
     ),
     "topic_collision": Explanation(
-        "Two tables would be written to one topic.",
+        "Two tables would be written to one topic, or one to a topic that the worker keeps for itself.",
         _NOT_STARTED,
         "Give one of them a route transform, or exclude it; connect plan FILE shows tables and topics.",
     ),

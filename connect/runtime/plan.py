@@ -245,6 +245,8 @@ class _Planner:
         names = [name for name in sorted(self._existing | self._owners.keys()) if not chosen.internal(name)]
         targets = {}
         for topic, options in resolve_topics(sink, names, untold=self._untold).items():
+            if chosen.bookkeeping(topic):
+                continue
             targets[topic] = rendered(topic, options)
             self._meet(sink, topic, options, targets[topic])
         notes = tuple(UNORDERED.format(topic=topic) for topic in targets if topic in self._unordered)

@@ -10,6 +10,7 @@ from connect.api.source import SourceContext
 from connect.api.tables import View
 from connect.config.topics import TargetOptions, resolve_topics
 from connect.errors import ConfigError, Failed
+from connect.runtime.bookkeeping import NAMES, is_bookkeeping
 from connect.runtime.discovered import Discovered, discover
 from connect.runtime.sink_task import SinkSettings, SinkTask
 from connect.runtime.source_task import SourceJob, SourceTask
@@ -64,6 +65,13 @@ def topic_name(prefix: str, table: TableId, view: View) -> str:
     return _NOT_IN_TOPIC_NAMES.sub("_", f"{prefix}.{table.schema}.{table.name}") + suffix
 
 
+def own_topics(config: Config) -> frozenset[str]:
+    """The topics that a worker of this file keeps for itself."""
+    names = [*config.sources, *config.sinks]
+    found = {f"{config.name}.{name}.{what}" for name in names for what in ("positions", "bootstrap", "dead")}
+    return frozenset(found | {each.dead_letter_topic for each in config.sinks.values()})
+
+
 def _discovered(group: str, source: SourceConfig) -> Discovered:
     """The same for a task.
 
@@ -88,6 +96,7 @@ def source_job(
 ) -> SourceJob:
     """What a source task is built from."""
     registry = registry_client(config)
+    own = own_topics(config)
     spool = state_folder() / config.name / source.name / "spool"
 
     def wire(notes: Mapping[str, dict[str, Any]]) -> Format:
@@ -109,6 +118,13 @@ def source_job(
             fields=built.source_fields,
         )
 
+    def topic(table: TableId, view: View) -> str:
+        name = topic_name(source.topic_prefix, table, view)
+        if name in own:
+            message = f"{source.name}: {table} would be written to {name}, a topic that the worker keeps for itself"
+            raise Failed("topic_collision", message, hint="Write another topic_prefix: for this source.")
+        return name
+
     def pipeline(tables: Mapping[TableId, TableOptions], columns: Mapping[TableId, frozenset[str]]) -> SourcePipeline:
         return source_pipeline(source, tables, columns)
 
@@ -125,7 +141,7 @@ def source_job(
         pipeline=pipeline,
         may_break=may_break,
         reader=RecordReader(registry),
-        topic=lambda table, view: topic_name(source.topic_prefix, table, view),
+        topic=topic,
         max_rows_per_second=source.max_rows_per_second,
         window=source.window,
         adopt=source.adopt,
@@ -138,12 +154,19 @@ def source_job(
 class SinkTopics:
     """Which topics a sink reads, and the options of each; worked out once a topic."""
 
-    def __init__(self, config: Config, sink: SinkConfig) -> None:
-        """Topics of the worker's own are never among them, whatever the patterns say."""
-        own = [*config.sources, *config.sinks]
-        self._internal = {f"{config.name}.{name}.{what}" for name in own for what in ("positions", "bootstrap", "dead")}
-        self._internal |= {each.dead_letter_topic for each in config.sinks.values()}
+    def __init__(
+        self, config: Config, sink: SinkConfig, look: Callable[[Mapping[str, Any], str], bool | None] = is_bookkeeping
+    ) -> None:
+        """Topics of a worker's own are never among them, whatever the patterns say.
+
+        ``look`` says of a topic that is called like one whether it is one; None while it holds no record.
+        """
+        self._internal = own_topics(config)
         self._sink = sink
+        self._kafka = config.kafka
+        self._look = look
+        self._looked: dict[str, bool] = {}
+        self._exact = {each.pattern.text for each in sink.topics if each.pattern and each.pattern.exact}
         self._known: dict[str, TargetOptions | None] = {}
 
     def internal(self, topic: str) -> bool:
@@ -151,8 +174,23 @@ class SinkTopics:
         return topic in self._internal
 
     def wanted(self, topic: str) -> bool:
-        """Whether the sink reads it."""
-        return self._options(topic) is not None
+        """Whether the sink reads it. One that only may be a worker's own is not read before it holds a record."""
+        return self._options(topic) is not None and self.bookkeeping(topic) is False
+
+    def bookkeeping(self, topic: str) -> bool | None:
+        """Whether it is a worker's own, of another file or a connector that is gone; None where nothing tells yet.
+
+        Raises:
+            Retriable, Failed: Kafka was asked, and did not answer.
+        """
+        if not topic.endswith(NAMES) or topic in self._exact:
+            return False
+        if topic not in self._looked:
+            found = self._look(self._kafka.settings(), topic)
+            if found is None:
+                return None
+            self._looked[topic] = found
+        return self._looked[topic]
 
     def __getitem__(self, topic: str) -> TargetOptions:
         options = self._options(topic)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from connect.api.sink import TopicPartition
@@ -226,6 +227,19 @@ def test_plan_lists_every_topic_of_the_workers_own(connect, write, group, tmp_pa
     made = planned(connect, write("    tables: [public.orders]", f"sinks: {{w: {sink}}}"))
 
     assert made["internal"] == [f"{group}.{group}-s.positions", f"{group}.w.bootstrap", f"{group}.w.dead"]
+
+
+def test_plan_leaves_out_what_another_worker_keeps_for_itself(connect, write, kafka, group, tmp_path):
+    own = f"{group}-s.gone.positions"
+    Topics({"bootstrap.servers": kafka}).create([TopicSpec(own, 1, STATE)])
+    producer = Producer({"bootstrap.servers": kafka})
+    producer.produce(own, b"{}", b"position")
+    assert producer.flush(20) == 0
+    sink = f"sinks: {{w: {{plugin: sql, url: 'sqlite:///{tmp_path}/w.db', topics: ['{group}-s.*.*']}}}}"
+    (found,) = planned(connect, write("    tables: [public.orders]", sink))["sinks"]
+    _drop(kafka, own)
+
+    assert list(found["targets"]) == [f"{group}-s.public.orders"]
 
 
 def test_plan_blames_a_misspelt_table_once(connect, write, group, tmp_path):

@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import NewPartitions
 
 from connect.errors import Failed
+from connect.runtime.bookkeeping import is_bookkeeping
 from connect.runtime.report import State
 
 if TYPE_CHECKING:
@@ -129,6 +130,23 @@ def test_K5_dead_letters_that_were_sent_twice_have_one_key(world: World) -> None
     world.run()
     letters = world.read(f"{world.name}.warehouse.dead")
     assert [letter.key() for letter in letters] == [f"{world.topic}/0/0".encode()] * 2
+
+
+def test_a_workers_own_topics_are_known_by_what_they_hold_not_by_their_names(world: World) -> None:
+    tables, positions, empty = f"{world.name}.public.positions", f"{world.name}.gone.positions", f"{world.name}.e.dead"
+    world.make_topic()
+    world.on_error = "dead_letter"
+    world.put((1, "nul \0 byte", "x"))
+    world.run()
+    for topic in (tables, positions, empty):
+        world.make_topic(topic)
+    world.send(world.record("c", 1, "a", "x", topic=tables), topic=tables)
+    world.send((b"position", b"{}"), topic=positions)
+    own = [f"{world.name}.warehouse.{what}" for what in ("dead", "bootstrap")]
+
+    found = [is_bookkeeping(world.kafka, topic) for topic in (*own, positions, tables, empty, "no.such.dead")]
+
+    assert found == [True, True, True, False, None, None]
 
 
 def test_a_record_that_the_reader_refuses_stops_the_sink_behind_what_comes_before(world: World) -> None:
