@@ -186,7 +186,11 @@ class TableEntry(Model):
         None, "Column → `hash`, `nullify` or `{fixed: value}`.", changes=Changes.NEW_RECORDS
     )
     new_columns: Literal["publish", "hold", "fail"] = option(
-        "publish", "What a column does that is added later.", changes=Changes.LIVE
+        "publish",
+        "What a column does that is added later. The log does not carry what its DEFAULT fills into older rows: "
+        "a constant reaches the targets with the schema; what is computed (`now()`, a sequence) does not, before "
+        "`connect snapshot SOURCE FILE --table T` reads the table anew.",
+        changes=Changes.LIVE,
     )
     changed_types: Literal["fail", "publish"] = option(
         "fail",

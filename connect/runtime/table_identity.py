@@ -30,8 +30,8 @@ def identity(info: TableInfo, choice: TableOptions, topics: Mapping[View, str], 
         form: Of its records on the wire: Avro or JSON.
 
     Returns:
-        ``topics`` by view, the wire's form, the form of values, the key's columns, kinds of masks by column, the table's
-        columns, which its masks fit, and whether its rows were read.
+        ``topics`` by view, the wire's form, the form of values, the key's columns, kinds of masks by column, the
+        table's columns, which its masks fit, and whether its rows were read.
     """
     return {
         "topics": {view.value: name for view, name in topics.items()},

@@ -166,3 +166,18 @@ def test_N8_a_table_with_hidden_rows_is_not_read_anew_over_its_topic(chain):
     chain.tables["public.people"] = {"snapshot": {"where": "id > 10"}}
     chain.start()
     assert chain.failed()["code"] == "where_hides"
+
+
+def test_what_a_new_columns_default_computes_for_old_rows_comes_when_the_table_is_read_anew(chain):
+    warehouse = two_tables(chain)
+    run_once(chain)
+    chain.sql("ALTER TABLE people ADD COLUMN tag text DEFAULT md5(clock_timestamp()::text)")
+    chain.sql("INSERT INTO people (id, name) VALUES (51, 'new')")
+    run_once(chain)
+    assert chain.rows(warehouse, "SELECT id FROM people WHERE tag IS NOT NULL") == [(51,)]  # the log has no more
+
+    read_again(load_config([chain.folder / "chain.yaml"]), "s", ["public.people"])
+    run_once(chain)
+
+    every = "SELECT id, tag FROM people ORDER BY id"
+    assert chain.rows(warehouse, every) == chain.sql(every)
