@@ -287,7 +287,7 @@ class Assembler:
 
     def _anonymous(self, header: Header, body: bytes) -> None:
         if self._gtids is not None:
-            hint = "SET PERSIST gtid_mode = ON; by its steps, or `connect remove SOURCE` and start anew without GTIDs."
+            hint = "SET PERSIST gtid_mode = ON; by its steps, or `connect remove SOURCE FILE` and start without GTIDs."
             raise self._failed("gtids_off", "a transaction without a GTID, after a position of GTIDs", hint)
         self._begin(header, None, log.parse_gtid(body).ts_us)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from connectors.mysql.connection import Connection
     from connectors.mysql.server import Server
 
-_ANEW: Final = "`connect remove SOURCE` and start anew: the tables are read again."
+_ANEW: Final = "`connect remove SOURCE FILE` and start anew: the tables are read again."
 NOWHERE: Final = LogPosition("", 0)
 _TRIES: Final = 20
 

@@ -6,7 +6,7 @@ from typing import Final
 
 _WAITS: Final = "Nothing is lost while the server keeps its log: the stored position is left as it is."
 _GONE: Final = "What was published stays; changes after the stored position that this server no longer has are gone."
-_ANEW: Final = "Run `connect remove SOURCE`, then start anew: the tables are read again."
+_ANEW: Final = "Run `connect remove SOURCE FILE`, then start anew: the tables are read again."
 _NEWER: Final = "Run a newer version of Connect; report it, with the server's version, if there is none."
 _METADATA: Final = "SET GLOBAL binlog_row_metadata = FULL, so that the log describes its tables from then on."
 

@@ -84,7 +84,7 @@ def _gone(name: str, connector: str) -> Failed:
     return Failed(
         "publication_missing",
         f"{connector}: the publication {name} was dropped, and the log since then cannot be read through it",
-        hint="`connect remove SOURCE` and start anew: the tables are read again.",
+        hint="`connect remove SOURCE FILE` and start anew: the tables are read again.",
     )
 
 
@@ -100,7 +100,7 @@ def _shared(name: str, table: TableId, connector: str) -> Failed:
 
 def _younger(name: str, tables: list[TableId], connector: str) -> Failed:
     """Made now, it would not exist at the stored position, and nothing could be streamed from there any more."""
-    anew = "`connect remove SOURCE` and start anew: the tables are read again."
+    anew = "`connect remove SOURCE FILE` and start anew: the tables are read again."
     return Failed(
         "publication_missing",
         f"{connector}: there is no publication {name}"

@@ -158,7 +158,7 @@ class PostgresSource:
             raise Failed(
                 "table_replaced",
                 f"{self._context.connector}: {replaced[0]} was dropped and made again, or swapped for another table",
-                hint="Its changes since were not captured: `connect remove SOURCE` and start anew.",
+                hint="Its changes since were not captured: `connect remove SOURCE FILE` and start anew.",
             )
         self._notes = {} if now == before else {TABLES_NOTE: now}
 

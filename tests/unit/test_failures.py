@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(failures.__file__).parents[1]
-# Files whose hints still name a command without its FILE.
-BARE = re.compile(r"connectors/mysql/|connectors/postgres/(source|publication)\.py")
 RAISED = {"Failed", "Retriable", "Fenced", "RecordError"}
 
 
@@ -92,7 +90,6 @@ def test_a_command_that_a_hint_names_has_its_file() -> None:
     lacking = sorted(
         f"{path}:{node.lineno}"
         for path, module in sources()
-        if not BARE.match(str(path))
         for node in ast.walk(module)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if re.search(r"connect (remove SOURCE|rebuild SINK|snapshot SOURCE)(?! FILE)", node.value)

@@ -13,7 +13,7 @@ from connectors.mysql.errors import UNREACHABLE, translate
 _READ_ERROR: Final = 1236
 _ERROR: Final = 0xFF
 _NUMBER: Final = struct.Struct("<H").unpack_from
-_ANEW: Final = "`connect remove SOURCE` and start anew: the tables are read again."
+_ANEW: Final = "`connect remove SOURCE FILE` and start anew: the tables are read again."
 _PURGED: Final = (
     f"What was written after the stored position is gone from this server: {_ANEW} "
     "Keep the log longer than any stop may last: binlog_expire_logs_seconds."
