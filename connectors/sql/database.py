@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from connect.errors import Failed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -183,7 +185,7 @@ class Database(Protocol):
         ...
 
     def confirm(self, tables: Sequence[Table]) -> None:
-        """Before the commit that changed rows of these tables: they are still the ones that were described.
+        """Before the commit that changed rows of these tables: they are still the ones that were described (one look).
 
         Raises:
             Failed: ``target_changed``: somebody put another one in its place meanwhile (invariant 4).
@@ -193,6 +195,12 @@ class Database(Protocol):
     def lock_tables(self) -> None:
         """Inside a transaction: be the only sink that makes or alters tables (F135)."""
         ...
+
+
+def swapped(table: str) -> Failed:
+    """What ``Database.confirm`` raises."""
+    message = f"table {table} was swapped for another one while the sink wrote to it"
+    return Failed("target_changed", message, hint="Put the old one back, or run connect rebuild for this sink.")
 
 
 def quote(name: str) -> str:

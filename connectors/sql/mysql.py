@@ -16,7 +16,7 @@ import pymysql
 
 from connect.errors import ConnectError, Failed, Retriable
 from connectors.sql.config import parse_url
-from connectors.sql.database import BadRowsError, Column, ColumnType, Dialect, Table, quote, quoted
+from connectors.sql.database import BadRowsError, Column, ColumnType, Dialect, Table, quote, quoted, swapped
 from connectors.sql.mysql_errors import CHANGED_VALUES, translate
 from connectors.sql.mysql_link import IDLE_SECONDS, Server, connect
 from connectors.sql.mysql_text import literal, statements
@@ -226,7 +226,7 @@ class MysqlDatabase:
 
     def adopt(self, table: Table) -> Table:
         """See ``Database``: a mark at the end of its comment, for a table has nothing else that names it for good."""
-        comment = self._comment(table.name)
+        comment = self._comments([table.name]).get(table.name, "")
         mark = f"connect_adopted_{secrets.token_hex(8)}"
         text = f"{_ADOPTED.sub('', comment).strip()} {mark}".strip()
         self.ddl(f"ALTER TABLE {self.place(table.name)} COMMENT = {literal(text).decode()}")
@@ -271,18 +271,15 @@ class MysqlDatabase:
 
     def confirm(self, tables: Sequence[Table]) -> None:
         """See ``Database``; what the transaction has touched nobody can swap until it ends, so this look counts."""
+        comments = self._comments([table.name for table in tables]) if tables else {}
         for table in tables:
-            comment = self._comment(table.name)
-            if table.identity not in comment:
-                message = f"table {table.name} was swapped for another one while the sink wrote to it"
-                raise Failed("target_changed", message, hint="Put the old one back, or run connect rebuild.")
+            if table.identity not in comments.get(table.name, ""):
+                raise swapped(table.name)
 
-    def _comment(self, table: str) -> str:
-        where = "WHERE table_schema = \0001\0 AND table_name = \0002\0"
-        found = self.rows(
-            f"SELECT table_name, table_comment FROM information_schema.tables {where}", self.schema, table
-        )
-        return next((str(comment) for name, comment in found if name == table), "")
+    def _comments(self, tables: Sequence[str]) -> dict[str, str]:
+        names = ", ".join(literal(table).decode() for table in tables)
+        where = f"WHERE table_schema = \0001\0 AND table_name IN ({names})"
+        return dict(self.rows(f"SELECT table_name, table_comment FROM information_schema.tables {where}", self.schema))
 
     def lock_tables(self) -> None:
         """See ``Database``; it outlives the commits of DDL and ends with the transaction or the session."""

@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from connect.errors import ConnectError, Failed, Retriable
 from connectors.sql import staged
-from connectors.sql.database import BadRowsError, Column, Dialect, Table, quote, quoted
+from connectors.sql.database import BadRowsError, Column, Dialect, Table, quote, quoted, swapped
 from connectors.sql.postgres_types import accepts, column_type
 
 if TYPE_CHECKING:
@@ -43,6 +43,13 @@ SELECT conname, contype, ARRAY(SELECT attname::text FROM pg_attribute
                                WHERE attrelid = conrelid AND attnum = ANY(conkey))
 FROM pg_constraint WHERE conrelid = $1 AND contype IN ('p', 'u')"""
 _COPY_COLUMN: Final = re.compile(r"^COPY .*, line \d+, column ([^:]+):")
+# A name that leads elsewhere: not to the table of this oid, nor to one that bears this mark.
+_SWAPPED: Final = """
+SELECT t.name FROM unnest($2::text[], $3::text[]) AS t (name, identity)
+WHERE NOT EXISTS (
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = t.name AND (t.identity = 'oid:' || c.oid OR EXISTS (
+        SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.conname = t.identity)))"""
 OURS: Final = re.compile(r"connect_[0-9a-f]{16}")
 
 
@@ -217,7 +224,10 @@ class PostgresDatabase:
         self.run(staged.delete(self.place(table.name), key, stage))
 
     def confirm(self, tables: Sequence[Table]) -> None:
-        """See ``Database``; the mark in ON CONFLICT has told it already."""
+        """See ``Database``; what the transaction has changed nobody renames until it ends, so this look counts."""
+        names, identities = [table.name for table in tables], [table.identity for table in tables]
+        if tables and (found := self.rows(_SWAPPED, self.schema, names, identities)):
+            raise swapped(found[0][0])
 
     def lock_tables(self) -> None:
         """See ``Database``."""

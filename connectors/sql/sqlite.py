@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connect.errors import ConnectError, Failed, Retriable
 from connectors.sql import staged
-from connectors.sql.database import BadRowsError, Column, Dialect, Table, quote, quoted
+from connectors.sql.database import BadRowsError, Column, Dialect, Table, quote, quoted, swapped
 from connectors.sql.sqlite_types import accepts, column_type
 
 if TYPE_CHECKING:
@@ -145,9 +145,8 @@ class SqliteDatabase:
             raise Failed("target_kind", f"{table} is a view, or differs from table {name} by case only", hint=hint)
         info = self.rows("SELECT name, type, \"notnull\", dflt_value, pk FROM pragma_table_info(?1, 'main')", table)
         columns = {row[0]: Column(row[0], row[1], bool(row[2]), row[3] is not None) for row in info}
-        marker = _OURS.search(sql)
         keys = [frozenset(row[0] for row in info if row[4]), *self._unique(table)]
-        constraint = marker[0] if marker else ""
+        constraint = _mark(sql)
         return Table(table, columns, keys, constraint or "made by somebody else", constraint)
 
     def _unique(self, table: str) -> list[frozenset[str]]:
@@ -186,10 +185,22 @@ class SqliteDatabase:
         self.run(staged.delete(self.place(table.name), key, stage))
 
     def confirm(self, tables: Sequence[Table]) -> None:
-        """See ``Database``; this one is looked at when the sink opens."""
+        """See ``Database``; the transaction has the only write lock, so this look counts."""
+        marks = ", ".join("?" * len(tables))
+        sql = f"SELECT name, sql FROM main.sqlite_schema WHERE type = 'table' AND name IN ({marks})"
+        found = dict(self.rows(sql, *(table.name for table in tables)))
+        for table in tables:
+            if table.name not in found or _mark(found[table.name]) != table.mark:
+                raise swapped(table.name)
 
     def lock_tables(self) -> None:
         """See ``Database``; a transaction has the only write lock already."""
+
+
+def _mark(sql: str) -> str:
+    """The mark in a table's own SQL; "" where somebody else made it."""
+    found = _OURS.search(sql)
+    return found[0] if found else ""
 
 
 @contextmanager

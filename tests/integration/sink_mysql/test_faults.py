@@ -17,6 +17,7 @@ from connect.record import UNAVAILABLE
 from connect.schema.model import Field, Kind, Type
 from connectors.sql import PLUGIN, SqlConfig, SqlTarget
 from connectors.sql import mysql as mysql_target
+from connectors.sql.ledger import Ledger
 from connectors.sql.mysql import MysqlDatabase
 
 if TYPE_CHECKING:
@@ -217,6 +218,40 @@ def test_invariant_4_a_target_swapped_while_the_sink_runs_gets_no_row(target: Ta
     with pytest.raises(Failed) as caught:
         target.write(sink, target.put(2, "b"))
     assert caught.value.code == "target_changed"
+    assert target.rows() == []
+    assert target.position() == 1
+
+
+def test_invariant_4_a_batch_of_many_and_a_delete_for_a_swapped_target_are_not_done(target: Target) -> None:
+    sink = target.open()
+    target.write(sink, target.put(0, "a"))
+    target.sql("CREATE TABLE copy (id bigint PRIMARY KEY, name longtext)")
+    target.sql("INSERT INTO copy VALUES (0, 'theirs')")
+    target.sql("RENAME TABLE orders TO old, copy TO orders")
+    for batch in ([target.put(number, "b") for number in range(1, 601)], [target.delete(0)], [target.truncate()]):
+        with pytest.raises(Failed) as caught:
+            target.write(sink, *batch)
+        assert caught.value.code == "target_changed"
+    assert target.rows() == [(0, "theirs")]
+    assert target.position() == 1
+
+
+def test_invariant_4_a_swap_after_the_transaction_began_is_seen(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = target.open()
+    target.write(sink, target.put(0, "a"))
+    target.sql("CREATE TABLE copy (id bigint PRIMARY KEY, name longtext)")
+    lock = Ledger.lock
+
+    def swap(ledger: Ledger) -> None:
+        lock(ledger)
+        ledger.positions()  # the transaction has its snapshot now
+        target.sql("RENAME TABLE orders TO old, copy TO orders")
+
+    monkeypatch.setattr(Ledger, "lock", swap)
+    with pytest.raises(ConnectError):
+        target.write(sink, target.put(1, "b"))
     assert target.rows() == []
     assert target.position() == 1
 

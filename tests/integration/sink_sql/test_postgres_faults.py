@@ -68,6 +68,15 @@ class Target:
         self.offset += 1
         return SinkRecord(self.partition.topic, 0, self.offset - 1, 0, Op.UPDATE, key, None, after, TABLE)
 
+    def delete(self, number: int) -> SinkRecord:
+        self.offset += 1
+        key = plain_row(TableSchema(TABLE, COLUMNS[:1], ("id",)), (number,))
+        return SinkRecord(self.partition.topic, 0, self.offset - 1, 0, Op.DELETE, key, None, None, TABLE)
+
+    def position(self) -> int:
+        [(offset,)] = self.sql.execute("SELECT next_offset FROM connect_positions").fetchall()
+        return int(offset)
+
     def truncate(self) -> SinkRecord:
         self.offset += 1
         return SinkRecord(self.partition.topic, 0, self.offset - 1, 0, Op.TRUNCATE, None, None, None, TABLE)
@@ -216,6 +225,62 @@ def test_invariant_4_a_target_swapped_while_the_sink_runs_gets_no_row(target: Ta
         target.write(sink, target.put(2, "b"))
     assert caught.value.code == "target_missing"
     assert target.rows() == []
+
+
+@pytest.fixture(params=["made by the sink", "adopted"])
+def swapped(request: pytest.FixtureRequest, target: Target) -> SqlSink:
+    """A sink that has written a row, and whose table was swapped for another one of the same columns since."""
+    columns = "(id bigint PRIMARY KEY, name text)"
+    if request.param == "adopted":
+        target.sql.execute(f"CREATE TABLE orders {columns}")
+    sink = target.open()
+    target.write(sink, target.put(0, "a"))
+    target.sql.execute(f"CREATE TABLE copy {columns}")
+    target.sql.execute("INSERT INTO copy VALUES (0, 'theirs')")
+    target.sql.execute("ALTER TABLE orders RENAME TO old")
+    target.sql.execute("ALTER TABLE copy RENAME TO orders")
+    return sink
+
+
+@pytest.mark.parametrize("rows", [1, 600])  # by a stage, and straight by COPY
+def test_invariant_4_rows_for_a_swapped_target_are_not_written(target: Target, swapped: SqlSink, rows: int) -> None:
+    with pytest.raises(Failed) as caught:
+        target.write(swapped, *(target.put(number, "b") for number in range(1, rows + 1)))
+    assert caught.value.code in {"target_changed", "target_missing"}
+    assert target.rows() == [(0, "theirs")]
+    assert target.position() == 1
+
+
+def test_invariant_4_a_delete_for_a_swapped_target_is_not_done(target: Target, swapped: SqlSink) -> None:
+    with pytest.raises(Failed) as caught:
+        target.write(swapped, target.delete(0))
+    assert caught.value.code == "target_changed"
+    assert target.rows() == [(0, "theirs")]
+    assert target.position() == 1
+
+
+def test_invariant_4_a_truncate_for_a_swapped_target_is_not_done(target: Target, swapped: SqlSink) -> None:
+    with pytest.raises(Failed) as caught:
+        target.write(swapped, target.truncate())
+    assert caught.value.code == "target_changed"
+    assert target.rows() == [(0, "theirs")]
+
+
+def test_a_batch_is_confirmed_by_one_statement_for_all_its_tables(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = target.open()
+    target.write(sink, target.put(1, "a"))
+    said: list[str] = []
+    rows = postgres_target.PostgresDatabase.rows
+
+    def spy(database: Any, sql: str, *parameters: Any) -> Any:
+        said.append(sql)
+        return rows(database, sql, *parameters)
+
+    monkeypatch.setattr(postgres_target.PostgresDatabase, "rows", spy)
+    target.write(sink, *(target.put(number, "b") for number in range(100)))
+    assert len([sql for sql in said if "pg_constraint" in sql]) == 1
 
 
 def test_F137_a_name_that_postgres_would_cut_is_refused(target: Target) -> None:

@@ -80,6 +80,21 @@ def test_invariant_4_a_target_of_the_same_name_is_refused(world: World) -> None:
     assert failed(world).code == "target_changed"
 
 
+def test_invariant_4_a_target_swapped_while_the_sink_runs_gets_nothing_and_loses_nothing(world: World) -> None:
+    sink = world.open()
+    world.write(sink, world.put(1, "a"))
+    world.sql.execute("CREATE TABLE copy (id INTEGER PRIMARY KEY, name TEXT)")
+    world.sql.execute("INSERT INTO copy VALUES (1, 'theirs')")
+    world.sql.execute("ALTER TABLE orders RENAME TO old")
+    world.sql.execute("ALTER TABLE copy RENAME TO orders")
+    for record in (world.put(2, "b"), world.put(1, "a", op=Op.DELETE)):
+        with pytest.raises(Failed) as caught:
+            world.write(sink, record)
+        assert caught.value.code == "target_changed"
+    assert world.rows() == [(1, "theirs")]
+    assert world.position() == 1
+
+
 def test_invariant_4_a_table_whose_bookkeeping_is_gone_is_refused(world: World) -> None:
     world.write(world.open(), world.put(1, "a"))
     world.sql.execute("DELETE FROM connect_targets")
