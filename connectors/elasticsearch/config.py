@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from connect.config.fields import Milliseconds, Model, Secret, Size, one_host
+from connect.config.fields import Changes, Milliseconds, Model, Secret, Size, one_host, option
 
 PLACEHOLDERS = frozenset({"topic", "prefix", "schema", "table"})
 
@@ -76,6 +76,8 @@ class ElasticsearchConfig(Model):
 class ElasticsearchTarget(Model):
     """Options of one topic's target."""
 
-    index: Annotated[str, AfterValidator(_known_placeholders)] = Field(
-        "{table}", description="Alias to write to, in lower case: {topic}, {prefix}, {schema}, {table} stand for names."
+    index: Annotated[str, AfterValidator(_known_placeholders)] = option(
+        "{table}",
+        "Alias to write to, in lower case; `{topic}`, `{prefix}`, `{schema}`, `{table}` are parts of the topic's name.",
+        changes=Changes.IDENTITY,
     )

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from connect.config.fields import Model, Secret, one_host
+from connect.config.fields import Changes, Model, Secret, one_host, option
 
 _PLACEHOLDERS: Final = ("topic", "prefix", "schema", "table")
 _DIALECTS: Final = ("postgresql", "postgres", "mysql", "sqlite")
@@ -134,13 +134,13 @@ def parse_url(url: str) -> Address:
 
 
 class SqlTarget(Model):
-    """Options of one target, under ``defaults:`` or a topic.
+    """Options of one target, under ``defaults:`` or a topic."""
 
-    Attributes:
-        table: The table's name; ``{topic}``, ``{prefix}``, ``{schema}`` and ``{table}`` are parts of the topic's name.
-    """
-
-    table: str = "{table}"
+    table: str = option(
+        "{table}",
+        "The table's name; `{topic}`, `{prefix}`, `{schema}` and `{table}` are parts of the topic's name.",
+        changes=Changes.IDENTITY,
+    )
 
     @field_validator("table")
     @classmethod

@@ -74,9 +74,9 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
         f"Restore the table together with the connect_ tables, or start over: {_REBUILD}",
     ),
     "target_changed": (
-        "A table has the right name but is not the one that the stored position describes: it was made again.",
+        "A table is not the one that the stored position describes: it was made again or swapped, or table: changed.",
         "Nothing was written into it; the topics hold every record.",
-        f"DROP it if it is not needed. {_REBUILD}",
+        f"Put the old table, or the old name in table:, back. Or DROP the new one if it is not needed. {_REBUILD}",
     ),
     "target_column": (
         "A column of the target was dropped or altered so that the topic's values do not fit, or never did.",

@@ -65,14 +65,14 @@ class SqlSink:
         self.close()
         self._db = db = connect(self._config, self._name)
         self._ledger = ledger = Ledger(db, self._name, self._epoch)
-        self._targets = Targets(db, ledger, self._context.target)
+        self._targets = Targets(db, ledger, self._context)
         self._rows = Rows(db, ledger, self._targets.by_topic)
         self._loads = Loads(db, self._targets) if COMPILED and isinstance(db, PostgresDatabase) else None
         with db.transaction():
             ledger.make_tables()
         with db.transaction():
             ledger.take_over()
-            self._targets.check()
+            self._targets.check({partition.topic for partition in partitions})
             stored = ledger.positions()
             _check_topics(partitions, stored)
             ledger.begin([partition for partition in partitions if partition not in stored])

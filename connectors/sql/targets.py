@@ -13,8 +13,9 @@ from connectors.sql.database import Column, ColumnType, Database, Dialect, Table
 from connectors.sql.ledger import TABLES, Ledger, TargetRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
+    from connect.api import SinkContext
     from connect.record import Row, SinkRecord
     from connectors.sql.config import SqlTarget
 
@@ -71,25 +72,35 @@ class Target:
 class Targets:
     """The targets of one sink: makes plans, and the tables for them, before a batch and never inside one."""
 
-    def __init__(self, database: Database, ledger: Ledger, options: Callable[[str], SqlTarget]) -> None:
-        """``options``: topic → its target options."""
+    def __init__(self, database: Database, ledger: Ledger, context: SinkContext) -> None:
         self._db = database
         self._spell = database.dialect
         self._ledger = ledger
-        self._options = options
+        self._context = context
         self._remembered: dict[str, TargetRow] = {}
         self._plans: dict[tuple[str, str, str], Plan] = {}
         self.by_topic: dict[str, Target] = {}
 
-    def check(self) -> None:
-        """Compare every remembered target with what is there (invariant 4).
+    def check(self, topics: Collection[str]) -> None:
+        """Compare the remembered targets of these topics with the file and with what is there (invariant 4).
 
         Raises:
             Failed: ``target_missing`` or ``target_changed``.
         """
         self._remembered = self._ledger.targets()
         for topic, row in self._remembered.items():
-            self._describe(topic, row)
+            if topic in topics:
+                self._check_option(topic, row)
+                self._describe(topic, row)
+
+    def _check_option(self, topic: str, row: TargetRow) -> None:
+        """Going on in another table would leave the rows before the position out of it."""
+        wanted = self._wanted_name(topic)
+        if wanted != row.table:
+            message = f"the rows of topic {topic} are in table {row.table}, and table: names {wanted} now"
+            rebuild = f"stop the worker and run: connect rebuild {self._context.connector} FILE"
+            hint = f"Change table: back, or {rebuild}. It drops what the sink made, and the next start fills {wanted}."
+            raise Failed("target_changed", message, hint=hint)
 
     def _describe(self, topic: str, row: TargetRow) -> Table | None:
         """The table; None where a kill came between the note that it is made and the making."""
@@ -226,8 +237,12 @@ class Targets:
             raise Failed("target_changed", message, hint="DROP it, or restore connect_targets and connect_positions.")
         return None if table is None else self._ours(self._db.adopt(table))
 
+    def _wanted_name(self, topic: str) -> str:
+        options: SqlTarget = self._context.target(topic)
+        return target_table(options.table, topic)
+
     def _name(self, topic: str) -> str:
-        name = target_table(self._options(topic).table, topic)
+        name = self._wanted_name(topic)
         self._check_name(topic, name, table=True)
         return name
 

@@ -256,6 +256,14 @@ def test_invariant_4_a_swap_after_the_transaction_began_is_seen(
     assert target.position() == 1
 
 
+def test_another_table_option_is_refused_and_the_old_table_not_continued(target: Target) -> None:
+    target.write(target.open(), target.put(1, "a"))
+    with pytest.raises(Failed) as caught:
+        target.open(table="new_{table}")
+    assert caught.value.code == "target_changed"
+    assert "connect rebuild warehouse FILE" in caught.value.hint
+
+
 def test_invariant_4_a_table_of_somebody_else_that_was_made_again_is_refused(target: Target) -> None:
     table = "CREATE TABLE orders (id bigint PRIMARY KEY, name longtext) COMMENT 'all the orders'"
     target.sql(table)

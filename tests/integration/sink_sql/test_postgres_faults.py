@@ -283,6 +283,14 @@ def test_a_batch_is_confirmed_by_one_statement_for_all_its_tables(
     assert len([sql for sql in said if "pg_constraint" in sql]) == 1
 
 
+def test_another_table_option_is_refused_and_the_old_table_not_continued(target: Target) -> None:
+    target.write(target.open(), target.put(1, "a"))
+    with pytest.raises(Failed) as caught:
+        target.open(table="new_{table}")
+    assert caught.value.code == "target_changed"
+    assert "connect rebuild warehouse FILE" in caught.value.hint
+
+
 def test_F137_a_name_that_postgres_would_cut_is_refused(target: Target) -> None:
     with pytest.raises(Failed) as caught:
         target.write(target.open(table="x" * 64), target.put(1, "a"))

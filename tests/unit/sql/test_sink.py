@@ -140,6 +140,39 @@ def test_two_topics_do_not_share_a_table(world: World) -> None:
     assert caught.value.code == "target_shared"
 
 
+def test_another_table_option_is_refused_with_what_to_do(world: World) -> None:
+    world.write(world.open(), world.put(1, "a"))
+    world.template = "new_{table}"
+    error = failed(world)
+    assert error.code == "target_changed"
+    assert "are in table orders, and table: names new_orders now" in str(error)
+    assert "connect rebuild warehouse FILE" in error.hint
+    assert world.position() == 1
+
+
+def test_after_a_rebuild_another_table_option_is_taken(world: World) -> None:
+    world.write(world.open(), world.put(1, "a"))
+    world.template = "new_{table}"
+    assert "Dropped table orders of topic shop.public.orders." in PLUGIN.rebuild(world.config, world.context)
+    sink = world.open()
+    assert world.opened == {world.partition: 0}
+    world.write(sink, world.put(1, "a"))
+    assert world.rows("new_orders") == [(1, "a")]
+
+
+def test_another_template_of_the_same_name_is_no_change(world: World) -> None:
+    world.write(world.open(), world.put(1, "a"))
+    world.template = "orders"
+    world.write(world.open(), world.put(2, "b"))
+    assert world.rows() == [(1, "a"), (2, "b")]
+
+
+def test_a_target_of_a_topic_that_is_not_read_any_more_is_not_looked_at(world: World) -> None:
+    world.write(world.open(), world.put(1, "a"))
+    world.sql.execute("DROP TABLE orders")
+    world.open(TopicPartition("shop.public.other", "id-2", 0))
+
+
 def test_a_topic_does_not_fill_the_bookkeeping(world: World) -> None:
     world.template = "connect_sinks"
     assert failed(world, world.put(1, "a")).code == "target_shared"
