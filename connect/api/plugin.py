@@ -79,6 +79,9 @@ class Plugin:
         capabilities: What it can do.
         target: A sink's model of the options of one target (``table: ...``, ``index: ...``), valid under ``defaults:``
             and under a topic's entry in ``topics:``.
+        target_names: A sink's (target options, topic) → what it makes of those options for that topic, where it is more
+            than placeholders filled in: ``plan`` shows it, and no two topics may meet in it. Raises ``Failed`` for what
+            the target would refuse.
         version: Of the plugin, for ``connect plugins``.
         discover: A source's tables as its server has them, or those that a pattern might mean.
         uncaptured: ``(config, group, connector) -> tables``: those that the log does not carry for this source, each
@@ -98,6 +101,7 @@ class Plugin:
     build: Callable[..., Any]
     capabilities: Capabilities = Capabilities()
     target: type[BaseModel] | None = None
+    target_names: Callable[[Any, str], Mapping[str, str]] = field(default=lambda _, __: {})
     version: str = ""
     discover: Callable[[Any], list[TableInfo]] = field(default=lambda _: [])
     uncaptured: Callable[[Any, str, str], Mapping[TableId, str]] = field(default=lambda *_: {})

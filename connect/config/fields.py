@@ -139,6 +139,32 @@ def size_in_bytes(value: Any) -> Any:
     return round(float(found[1]) * _UNITS_BYTES[found[2]])
 
 
+_NAMES = ("topic", "prefix", "schema", "table")
+_NAME = re.compile(r"\{([^}]*)\}")
+
+
+def fill(template: str, topic: str) -> str:
+    """``{topic}``, ``{prefix}``, ``{schema}`` and ``{table}`` of a target's name filled in for a topic.
+
+    They are the parts of ``<prefix>.<schema>.<table>``, with or without ``.events`` behind (DESIGN §6).
+    """
+    parts = topic.split(".")
+    if len(parts) > 3 and parts[-1] == "events":
+        parts.pop()
+    schema = parts[-2] if len(parts) > 1 else ""
+    names = dict(zip(_NAMES, (topic, ".".join(parts[:-2]), schema, parts[-1]), strict=True))
+    return _NAME.sub(lambda found: names.get(found[1], found[0]), template)
+
+
+def _fillable(template: str) -> str:
+    unknown = [name for name in _NAME.findall(template) if name not in _NAMES]
+    if unknown:
+        message = f"{{{unknown[0]}}} is no part of a topic's name: there are {', '.join(f'{{{n}}}' for n in _NAMES)}"
+        raise ValueError(message)
+    return template
+
+
+Template = Annotated[str, AfterValidator(_fillable)]
 Milliseconds = Annotated[int, BeforeValidator(milliseconds)]
 Size = Annotated[int, BeforeValidator(size_in_bytes)]
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.api.tables import TableInfo, TableOptions, View
 from connect.config.conflicts import server_of
+from connect.config.fields import fill
 from connect.config.problems import by_place
 from connect.config.selections import name_in_file
 from connect.config.topics import TargetOptions, resolve_topics
-from connect.errors import ConfigError, Problem
+from connect.errors import ConfigError, Failed, Problem
 from connect.kafka.topics import STATE, Topics, events_settings
 from connect.record import plain_shape
 from connect.runtime.discovered import discover
@@ -247,8 +247,12 @@ class _Planner:
         for topic, options in resolve_topics(sink, names, untold=self._untold).items():
             if chosen.bookkeeping(topic):
                 continue
-            targets[topic] = rendered(topic, options)
-            self._meet(sink, topic, options, targets[topic])
+            try:
+                targets[topic] = rendered(topic, options, sink.plugin.target_names)
+            except Failed as error:
+                self.problems.append(Problem(_where(sink, options), error.message, error.hint))
+            else:
+                self._meet(sink, topic, options, targets[topic])
         notes = tuple(UNORDERED.format(topic=topic) for topic in targets if topic in self._unordered)
         return PlannedSink(sink.name, sink.plugin.name, targets, notes)
 
@@ -262,8 +266,12 @@ class _Planner:
             message = (
                 f"{topic} of {sink.name} and {other[1]} of {other[0]} meet in one target: {names[0][0]} {names[0][1]}"
             )
-            where = next(iter(options.origin.values()), sink.where)
+            where = _where(sink, options)
             self.problems.append(Problem(where, message, "use {schema} or {topic} in its name, or exclude one of them"))
+
+
+def _where(sink: SinkConfig, options: TargetOptions) -> str:
+    return next(iter(options.origin.values()), sink.where)
 
 
 def _planned(
@@ -361,21 +369,15 @@ def unread_events(names: Collection[str], read: Collection[str], wanted: Callabl
     return sorted(t for t, state in states.items() if t not in read and state not in names and wanted(state))
 
 
-def rendered(topic: str, options: TargetOptions) -> dict[str, Any]:
-    """A target's options with ``{topic}``, ``{prefix}``, ``{schema}`` and ``{table}`` filled in."""
-    names = _topic_names(topic)
-    values = options.options.model_dump() if options.options is not None else {}
-    found = {
-        key: re.sub(r"\{(\w+)\}", lambda part: names.get(part[1], part[0]), value) if isinstance(value, str) else value
-        for key, value in values.items()
-    }
+def rendered(topic: str, options: TargetOptions, names: Callable[[Any, str], Mapping[str, str]]) -> dict[str, Any]:
+    """A target's options as they are for this topic; ``names``: those that the plugin makes something of.
+
+    Raises:
+        Failed: The plugin's own: there can be no such target.
+    """
+    found: dict[str, Any] = {}
+    if options.options is not None:
+        values = options.options.model_dump().items()
+        found = {key: fill(value, topic) if isinstance(value, str) else value for key, value in values}
+        found |= names(options.options, topic)
     return {**found, **({"fields": list(options.fields)} if options.fields else {})}
-
-
-def _topic_names(topic: str) -> dict[str, str]:
-    """``<prefix>.<schema>.<table>``, with or without ``.events`` behind (DESIGN §6)."""
-    parts: Sequence[str] = topic.split(".")
-    if len(parts) > 3 and parts[-1] == "events":
-        parts = parts[:-1]
-    schema = parts[-2] if len(parts) > 1 else ""
-    return {"topic": topic, "prefix": ".".join(parts[:-2]), "schema": schema, "table": parts[-1]}

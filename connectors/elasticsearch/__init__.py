@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connect.api import Capabilities, Plugin, later
-from connectors.elasticsearch.config import ElasticsearchConfig, ElasticsearchTarget
+from connectors.elasticsearch.config import ElasticsearchConfig, ElasticsearchTarget, alias_name
 from connectors.elasticsearch.failures import FAILURES
 
 __all__ = ["PLUGIN"]
@@ -13,6 +13,7 @@ PLUGIN = Plugin(
     kind="sink",
     config=ElasticsearchConfig,
     target=ElasticsearchTarget,
+    target_names=lambda target, topic: {"index": alias_name(target, topic)},
     build=later("connectors.elasticsearch.sink:ElasticsearchSink"),
     capabilities=Capabilities(truncate=True, deletes=True, appends=True),
     version="0.1.0",

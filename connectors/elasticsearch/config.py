@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
-from string import Formatter
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from connect.config.fields import Changes, Milliseconds, Model, Secret, Size, one_host, option
+from connect.config.fields import Changes, Milliseconds, Model, Secret, Size, Template, fill, one_host, option
+from connect.errors import Failed
 
-PLACEHOLDERS = frozenset({"topic", "prefix", "schema", "table"})
+_NO_INDEX_NAME: Final = re.compile(r'^[-_+.]|[\\/*?"<>| ,#:\x00-\x1f]|^$')
+_MAX_NAME_BYTES: Final = 240  # of 255: the dated index adds its date and number
 
 
 def _one_or_more(value: Any) -> Any:
@@ -24,14 +26,6 @@ def _http(url: Secret) -> Secret:
         message = "an address looks like https://es.example:9200 (http or https, F167)"
         raise ValueError(message)
     return url
-
-
-def _known_placeholders(template: str) -> str:
-    names = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
-    if unknown := sorted(names - PLACEHOLDERS):
-        message = f"{{{unknown[0]}}} is no placeholder: use {{topic}}, {{prefix}}, {{schema}} or {{table}}"
-        raise ValueError(message)
-    return template
 
 
 class ElasticsearchConfig(Model):
@@ -76,8 +70,21 @@ class ElasticsearchConfig(Model):
 class ElasticsearchTarget(Model):
     """Options of one topic's target."""
 
-    index: Annotated[str, AfterValidator(_known_placeholders)] = option(
+    index: Template = option(
         "{table}",
         "Alias to write to, in lower case; `{topic}`, `{prefix}`, `{schema}`, `{table}` are parts of the topic's name.",
         changes=Changes.IDENTITY,
     )
+
+
+def alias_name(target: ElasticsearchTarget, topic: str) -> str:
+    """The alias for a topic, in lower case as Elasticsearch wants it.
+
+    Raises:
+        Failed: ``index_name``: Elasticsearch takes no such name.
+    """
+    name = fill(target.index, topic).lower()
+    if _NO_INDEX_NAME.search(name) or len(name.encode()) > _MAX_NAME_BYTES:
+        hint = f"Set another one: topics: {{{topic}: {{index: NAME}}}}"
+        raise Failed("index_name", f"{name!r}, the target of {topic}, is no index name", hint=hint)
+    return name

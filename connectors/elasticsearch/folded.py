@@ -39,7 +39,7 @@ class FoldedWriter:
         for of_topic in folded.values():
             if of_topic.first_row >= 0:
                 record = batch[of_topic.first_row]
-                self._targets.ensure(record.topic, record.table, of_topic.lane.shape.schema)
+                self._targets.ensure(record.topic, of_topic.lane.shape.schema)
         self._targets.check(folded.keys())
         return self._writer.send_written(self._requests(folded, left)), left
 

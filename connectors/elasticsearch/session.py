@@ -151,7 +151,7 @@ class Session:
             return outcome
         for _, record in fresh:
             if record.after is not None:
-                self._targets.ensure(record.topic, record.table, record.after.shape.schema)
+                self._targets.ensure(record.topic, record.after.shape.schema)
         self._targets.check({record.topic for _, record in fresh})
         writes, unusable = collapse(fresh)
         outcome.failures += unusable

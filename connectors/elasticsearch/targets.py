@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.errors import Failed
 from connectors.elasticsearch.cluster import Cluster, ServerError, part, parts
+from connectors.elasticsearch.config import alias_name
 from connectors.elasticsearch.mapping import additions, properties
 from connectors.elasticsearch.state import Progress, TargetNote
 
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from connect.api import SinkContext
-    from connect.schema.model import TableId, TableSchema
+    from connect.schema.model import TableSchema
 
-_NO_INDEX_NAME: Final = re.compile(r'^[-_+.]|[\\/*?"<>| ,#:\x00-\x1f]|^$')
-_MAX_NAME_BYTES: Final = 240  # of 255: the dated index adds its date and number
 _TOTAL_FIELDS: Final = 10_000  # above the columns of any table with their sub-fields (F148)
 _WHAT_IT_IS: Final = {
     "features": "aliases,settings",
@@ -27,20 +25,6 @@ _WHAT_IT_IS: Final = {
     "filter_path": "*.aliases,*.settings.index*uuid,*.settings.index*deletes",
 }
 _REBUILD: Final = "Run `connect rebuild` for this sink with the worker stopped; it starts again from offset 0."
-
-
-def alias_name(template: str, topic: str, table: TableId) -> str:
-    """The alias for a topic, in lower case as Elasticsearch wants it.
-
-    Raises:
-        Failed: ``index_name``: Elasticsearch takes no such name.
-    """
-    prefix = topic.split(f".{table.schema}.{table.name}", 1)[0]
-    name = template.format(topic=topic, prefix=prefix, schema=table.schema, table=table.name).lower()
-    if _NO_INDEX_NAME.search(name) or len(name.encode()) > _MAX_NAME_BYTES:
-        hint = f"Set another one: topics: {{{topic}: {{index: NAME}}}}"
-        raise Failed("index_name", f"{name!r}, the target of {topic}, is no index name", hint=hint)
-    return name
 
 
 def dated(alias: str, number: int) -> str:
@@ -84,8 +68,9 @@ class Targets:
             Failed: ``target_missing``, ``target_changed``.
         """
         for topic, note in self._notes.items():
-            if note.template != self._context.target(topic).index:
-                message = f"{topic} is kept in {note.alias}, but the file's `index` changed"
+            wanted = alias_name(self._context.target(topic), topic)
+            if wanted != note.alias:
+                message = f"{topic} is kept in {note.alias} (index: {note.template}), and `index` names {wanted} now"
                 raise Failed("target_changed", message, hint=f"Change it back, or else: {_REBUILD}")
         settings = self.check([topic for topic, note in self._notes.items() if note.uuid])
         for index, values in settings.items():
@@ -111,10 +96,8 @@ class Targets:
             raise
         return {note.index: found[note.index]["settings"] for note in notes}
 
-    def ensure(self, topic: str, table: TableId, schema: TableSchema) -> None:
+    def ensure(self, topic: str, schema: TableSchema) -> None:
         """The topic's index exists and its mapping takes rows of this schema; DDL before a batch, never inside it.
-
-        ``table`` names the target of a topic seen for the first time.
 
         Raises:
             Failed: ``target_exists``, ``data_stream``, ``target_shared``, ``index_name``, ``field_name``,
@@ -126,7 +109,7 @@ class Targets:
         if schema.fingerprint not in known:
             wanted = properties(schema)
             if self.alias(topic) is None:
-                self._make(topic, table, wanted)
+                self._make(topic, wanted)
             self._widen(topic, wanted)
             known.add(schema.fingerprint)
         self._latest[topic] = schema
@@ -142,9 +125,9 @@ class Targets:
             del self._mappings[topic]
             self._widen(topic, wanted)
 
-    def _make(self, topic: str, table: TableId, wanted: Mapping[str, Any]) -> None:
+    def _make(self, topic: str, wanted: Mapping[str, Any]) -> None:
         """Note the intention, make index and alias in one request, note the index's id: a kill in between resumes."""
-        note = self._notes.get(topic) or self._intend(topic, table)
+        note = self._notes.get(topic) or self._intend(topic)
         while not self._create(note, topic, wanted):
             alias, _, number = note.index.rpartition("-")
             note.index = f"{alias}-{int(number) + 1}"
@@ -154,16 +137,16 @@ class Targets:
         note.uuid = settings["index.uuid"]
         self._store()
 
-    def _intend(self, topic: str, table: TableId) -> TargetNote:
-        template = self._context.target(topic).index
-        alias = alias_name(template, topic, table)
+    def _intend(self, topic: str) -> TargetNote:
+        target = self._context.target(topic)
+        alias = alias_name(target, topic)
         for other, note in self._notes.items():
             if note.alias == alias:
                 message = f"{topic} and {other} would both be kept in {alias}"
                 raise Failed("target_shared", message, hint='Tell them apart: defaults: {index: "{schema}_{table}"}')
         self._store()  # an older owner is fenced here, and not told that its successor's index is foreign
         self._refuse_foreign(alias)
-        note = self._notes[topic] = TargetNote(template, alias, dated(alias, 1))
+        note = self._notes[topic] = TargetNote(target.index, alias, dated(alias, 1))
         self._store()
         return note
 

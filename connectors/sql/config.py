@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from connect.config.fields import Changes, Model, Secret, one_host, option
+from connect.config.fields import Changes, Model, Secret, Template, one_host, option
 
-_PLACEHOLDERS: Final = ("topic", "prefix", "schema", "table")
 _DIALECTS: Final = ("postgresql", "postgres", "mysql", "sqlite")
 _MYSQL_PORT: Final = 3306
 
@@ -136,32 +134,8 @@ def parse_url(url: str) -> Address:
 class SqlTarget(Model):
     """Options of one target, under ``defaults:`` or a topic."""
 
-    table: str = option(
+    table: Template = option(
         "{table}",
         "The table's name; `{topic}`, `{prefix}`, `{schema}` and `{table}` are parts of the topic's name.",
         changes=Changes.IDENTITY,
     )
-
-    @field_validator("table")
-    @classmethod
-    def _known_placeholders(cls, table: str) -> str:
-        unknown = [name for name in re.findall(r"\{([^}]*)\}", table) if name not in _PLACEHOLDERS]
-        if unknown:
-            known = ", ".join(f"{{{name}}}" for name in _PLACEHOLDERS)
-            message = f"{{{unknown[0]}}} is no part of a topic's name: there are {known}"
-            raise ValueError(message)
-        return table
-
-
-def target_table(template: str, topic: str) -> str:
-    """The table that a topic fills: ``<prefix>.<schema>.<table>`` with or without ``.events`` behind (DESIGN §6)."""
-    parts = topic.split(".")
-    if len(parts) > 3 and parts[-1] == "events":
-        parts.pop()
-    names = {
-        "topic": topic,
-        "prefix": ".".join(parts[:-2]),
-        "schema": parts[-2] if len(parts) > 1 else "",
-        "table": parts[-1],
-    }
-    return re.sub(r"\{([^}]*)\}", lambda found: names[found[1]], template)

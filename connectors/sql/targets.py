@@ -6,9 +6,9 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from connect.config.fields import fill
 from connect.errors import Failed, RecordError
 from connect.schema.model import NO_DEFAULT, Field, Kind, TableSchema, Type
-from connectors.sql.config import target_table
 from connectors.sql.database import Column, ColumnType, Database, Dialect, Table, quote
 from connectors.sql.ledger import TABLES, Ledger, TargetRow
 
@@ -239,7 +239,7 @@ class Targets:
 
     def _wanted_name(self, topic: str) -> str:
         options: SqlTarget = self._context.target(topic)
-        return target_table(options.table, topic)
+        return fill(options.table, topic)
 
     def _name(self, topic: str) -> str:
         name = self._wanted_name(topic)

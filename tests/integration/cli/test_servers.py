@@ -59,6 +59,11 @@ CREATE TABLE orders (id bigint PRIMARY KEY, status text NOT NULL, email text, pr
 CREATE TABLE customers (id bigint PRIMARY KEY, name text);
 CREATE TABLE log (at timestamptz, what text);
 CREATE SCHEMA old;
+CREATE SCHEMA odd;
+CREATE TABLE odd."Items" (id bigint PRIMARY KEY);
+CREATE TABLE odd.items (id bigint PRIMARY KEY);
+CREATE TABLE odd."Mixed Case" (id bigint PRIMARY KEY);
+CREATE TABLE odd._hidden (id bigint PRIMARY KEY);
 CREATE TABLE old.orders (id bigint PRIMARY KEY);
 """
 
@@ -141,7 +146,8 @@ def test_plan_shows_topics_keys_schemas_and_partitions(connect, write, group):
             "exists": False,
         },
     ]
-    assert source["left_out"] == ["old.orders", "public.customers", "public.log"]
+    odd = ["odd.Items", "odd.Mixed Case", "odd._hidden", "odd.items"]
+    assert source["left_out"] == [*odd, "old.orders", "public.customers", "public.log"]
 
 
 def test_plan_of_one_table_names_the_line_that_decided_each_option(connect, write):
@@ -203,6 +209,36 @@ def test_plan_shows_targets(connect, write, group, tmp_path):
     (found,) = planned(connect, write("    tables: [public.orders]", sink))["sinks"]
 
     assert found["targets"] == {f"{group}-s.public.orders": {"table": "orders"}}
+
+
+def search(group, **options):
+    return f"sinks: {{e: {json.dumps({'plugin': 'elasticsearch', 'url': 'http://127.0.0.1:1', **options})}}}"
+
+
+def test_plan_names_the_index_that_the_sink_will_make(connect, write, group):
+    sink = search(group, topics=[f"{group}-s.*.*"], defaults={"index": "{prefix}_{schema}_{table}"})
+    tables = "    tables: [public.orders, odd.Mixed Case]\n    transforms: [{route: {to: 'sales.New_{table}'}}]"
+    (found,) = planned(connect, write(tables, sink))["sinks"]
+
+    assert [target["index"] for target in found["targets"].values()] == [
+        f"{group}-s_sales_new_mixed_case",
+        f"{group}-s_sales_new_orders",
+    ]
+
+
+def test_plan_refuses_two_topics_whose_indices_differ_by_case_only(connect, write, group):
+    sink = search(group, topics=[f"{group}-s.*.*"])
+    code, _, err = connect("plan", write("    tables: [odd.Items, odd.items]", sink))
+
+    assert code == 2
+    assert f"{group}-s.odd.items of e and {group}-s.odd.Items of e meet in one target: index items" in err
+
+
+def test_plan_refuses_a_name_that_no_index_can_have(connect, write, group):
+    code, _, err = connect("plan", write("    tables: [odd._hidden]", search(group, topics=[f"{group}-s.*.*"])))
+
+    assert code == 2
+    assert f"'_hidden', the target of {group}-s.odd._hidden, is no index name" in err
 
 
 def test_plan_says_that_a_truncate_of_several_partitions_stops_its_sink(connect, write, group, tmp_path):

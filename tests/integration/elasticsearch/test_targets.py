@@ -145,6 +145,15 @@ def test_a_name_that_no_index_can_have_is_refused(world):
     assert refusal(world.write, world.sink(), world.row(0, 1, "a")).code == "index_name"
 
 
+def test_the_index_has_the_name_of_its_topic_whatever_table_the_record_names(world):
+    partition = world.partition._replace(topic=f"shop.sales.{world.alias}_Routed")
+    record = world.row(0, 1, "a")
+    record.topic = partition.topic
+    world.sink(partition).write([record], {partition: 1}, frozenset())
+
+    assert world.progress().targets[partition.topic].alias == f"{world.alias}_routed"
+
+
 def test_deletes_before_any_row_make_no_index(world):
     world.write(world.sink(), world.delete(0, 1))
 

@@ -36,5 +36,5 @@ def test_F146_deletes_must_be_remembered_longer_than_the_latest_write():
 
 
 def test_an_unknown_placeholder_is_named():
-    with pytest.raises(ValidationError, match=r"\{database\} is no placeholder"):
+    with pytest.raises(ValidationError, match=r"\{database\} is no part of a topic"):
         ElasticsearchTarget(index="{database}_{table}")

@@ -5,26 +5,27 @@ from __future__ import annotations
 import pytest
 
 from connect.errors import Failed
-from connect.schema.model import TableId
-from connectors.elasticsearch.targets import alias_name
-
-ORDERS = TableId("public", "Orders")
+from connectors.elasticsearch.config import ElasticsearchTarget, alias_name
 
 
-def test_the_default_is_the_table_in_lower_case():
-    assert alias_name("{table}", "shop.public.Orders", ORDERS) == "orders"
-
-
-def test_an_event_topic_has_the_name_of_its_table():
-    assert alias_name("{table}", "shop.public.Orders.events", ORDERS) == "orders"
-
-
-def test_a_prefix_may_have_dots():
-    assert alias_name("{prefix}-{schema}-{table}", "eu.shop.public.Orders", ORDERS) == "eu.shop-public-orders"
+@pytest.mark.parametrize(
+    ("template", "topic", "alias"),
+    [
+        ("{table}", "shop.public.Orders", "orders"),
+        ("{table}", "shop.public.Orders.events", "orders"),
+        ("{prefix}-{schema}-{table}", "eu.shop.public.Orders", "eu.shop-public-orders"),
+        ("{schema}_{table}", "shop.sales.purchases", "sales_purchases"),
+        ("{table}", "orders", "orders"),
+        ("{topic}", "shop.public.Orders", "shop.public.orders"),
+        ("All", "shop.public.orders", "all"),
+    ],
+)
+def test_the_alias_is_made_of_the_topics_name_in_lower_case(template, topic, alias):
+    assert alias_name(ElasticsearchTarget(index=template), topic) == alias
 
 
 @pytest.mark.parametrize("name", ["_x", "a b", "a/b", "a*", "", "x" * 241, ".x", "-x", "a,b", "a#b"])
 def test_F137_a_name_that_no_index_can_have_is_refused(name):
     with pytest.raises(Failed) as error:
-        alias_name("{table}", f"shop.public.{name}", TableId("public", name))
+        alias_name(ElasticsearchTarget(index=name), "shop.public.orders")
     assert error.value.code == "index_name"

@@ -181,7 +181,7 @@ def test_F152_a_data_stream_of_the_targets_name_is_refused(script, cluster, reco
     script.answers = [(200, {"indices": [], "aliases": [], "data_streams": [{"name": "orders"}]})]
 
     with pytest.raises(Failed) as error:
-        targets.ensure("shop.public.orders", record(0, 1).table, record(0, 1).after.shape.schema)
+        targets.ensure("shop.public.orders", record(0, 1).after.shape.schema)
     assert error.value.code == "data_stream"
     assert not progress.targets
 

@@ -14,6 +14,16 @@ class Target(Model):
     batch: int = 5
 
 
+def as_filled(_options, _topic):
+    """What a plugin says that makes nothing more of its options."""
+    return {}
+
+
+def test_a_plugin_says_what_it_makes_of_a_name():
+    found = rendered("a.b.C", TargetOptions(Target(), None, {}), lambda target, _: {"table": target.table.upper()})
+    assert found == {"table": "{SCHEMA}_{TABLE}", "batch": 5}
+
+
 @pytest.mark.parametrize(
     ("topic", "table"),
     [
@@ -24,7 +34,7 @@ class Target(Model):
     ],
 )
 def test_a_targets_placeholders_are_parts_of_the_topics_name(topic, table):
-    assert rendered(topic, TargetOptions(Target(), None, {})) == {"table": table, "batch": 5}
+    assert rendered(topic, TargetOptions(Target(), None, {}), as_filled) == {"table": table, "batch": 5}
 
 
 @pytest.mark.parametrize(
@@ -32,11 +42,11 @@ def test_a_targets_placeholders_are_parts_of_the_topics_name(topic, table):
     [("{topic}", "a.b.c"), ("{prefix}-{table}", "a-c"), ("fixed", "fixed"), ("{other}", "{other}")],
 )
 def test_other_placeholders_stay(template, name):
-    assert rendered("a.b.c", TargetOptions(Target(table=template), None, {}))["table"] == name
+    assert rendered("a.b.c", TargetOptions(Target(table=template), None, {}), as_filled)["table"] == name
 
 
 def test_fields_are_shown_with_the_target():
-    assert rendered("a.b.c", TargetOptions(None, ("id", "name"), {})) == {"fields": ["id", "name"]}
+    assert rendered("a.b.c", TargetOptions(None, ("id", "name"), {}), as_filled) == {"fields": ["id", "name"]}
 
 
 @pytest.mark.parametrize(

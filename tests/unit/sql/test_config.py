@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from connect.config.fields import fill
 from connectors.sql import SqlConfig, SqlTarget
-from connectors.sql.config import parse_url, target_table
+from connectors.sql.config import parse_url
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ from connectors.sql.config import parse_url, target_table
     ],
 )
 def test_targets_are_named_by_their_topic(template: str, topic: str, table: str) -> None:
-    assert target_table(template, topic) == table
+    assert fill(template, topic) == table
 
 
 def test_an_unknown_placeholder_is_refused_by_name() -> None:
