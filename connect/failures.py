@@ -325,8 +325,9 @@ FAILURES: Final[dict[str, Explanation]] = {
     ),
     "topic_missing": Explanation(
         "A topic that the stored position describes does not exist any more.",
-        "What was in it is gone from Kafka, unless it is restored.",
-        "Restore it, or start the source under another name, which takes a new snapshot.",
+        "What was in it is gone from Kafka, unless it is restored; what a sink made of it is still in its target.",
+        "Restore it. Or, for a source, start under another name, which takes a new snapshot; for a sink whose topic "
+        "was deleted on purpose, exclude: it, and its rows stay as they are, or run connect rebuild SINK FILE.",
     ),
     "topic_id_changed": Explanation(
         "A topic was deleted and made again since the connector last used it.",

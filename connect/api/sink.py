@@ -65,7 +65,8 @@ class Sink(Protocol):
     def open(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Fence older owners and say which offset comes next for each partition (invariant 4, rules K1, K2, E5).
 
-        May follow ``close`` with another set. A partition that the sink has never seen is at 0.
+        May follow ``close`` with another set. A partition that the sink has never seen is at 0. Beside those asked for
+        it gives what it holds past 0 of others, so that the runtime sees that a topic is gone; none may be asked for.
 
         Raises:
             Retriable: The target is not there right now.

@@ -60,8 +60,9 @@ def resolve_topics(
 
 
 def _unmatched(sink: SinkConfig, names: Sequence[str], untold: tuple[str, ...]) -> list[Problem]:
+    """Patterns that match nothing; a name under ``exclude`` may be that of a topic that was deleted on purpose."""
     entries = [entry for entry in sink.topics if not (entry.pattern and entry.pattern.text.startswith(untold))]
-    exclude = [pattern for pattern in sink.exclude if not pattern.text.startswith(untold)]
+    exclude = [pattern for pattern in sink.exclude if not pattern.exact or pattern.text in names]
     return unmatched(entries, exclude, names, "topic")
 
 

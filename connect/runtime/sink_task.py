@@ -160,6 +160,7 @@ class SinkTask:
         letters = settings.dead_letter_topic or f"{name}.dead"
         self._letters = DeadLetters(topics, self._appender, settings.connector, letters, settings.dead_letter_keep_ms)
         self._topics: dict[str, Topic] = {}
+        self._opened = False
         self._stored_notes: dict[str, dict[str, Any]] = {}
         self._bootstrap = Bootstrap()
         self._moved_at = time.monotonic()
@@ -214,7 +215,7 @@ class SinkTask:
         for name, known in self._topics.items():
             _check_same(known, found.get(name))
         new = [topic for name, topic in found.items() if name not in self._topics]
-        if new:
+        if new or not self._opened:
             self._take_up(new)
         self._look(self._consumer.ends(list(self._bootstrap.partitions)))
         if self._due("note", _NOTE_SECONDS):
@@ -228,14 +229,32 @@ class SinkTask:
         self._store_pending()
         known = list(self._bootstrap.partitions)
         offsets = self._sink.open([*known, *(tp for topic in topics for tp in _partitions(topic))])
+        self._opened = True
         for tp in known:
             if offsets[tp] != self._bootstrap.partitions[tp].next:
                 message = f"the position of {tp.topic}[{tp.partition}] moved without this task"
                 raise Fenced(message, hint="Another worker runs this sink; run one of them.")
+        there = {*self._topics, *(topic.name for topic in topics)}
+        self._check_all_there({tp: offset for tp, offset in offsets.items() if tp.topic not in there})
+        if not topics:
+            return
         starts = self._begin(topics, offsets)
         self._consumer.assign(starts)
         self._topics |= {topic.name: topic for topic in topics}
         self._counts.incomplete = self._sink.begin([], {}).result().incomplete
+
+    def _check_all_there(self, others: Mapping[TopicPartition, int]) -> None:
+        """What is kept of a topic that is gone would pass for what the topic says, for ever (invariant 4)."""
+        gone = {tp.topic: tp for tp in others if self._wanted(tp.topic)}
+        if gone:
+            [first, *more] = sorted(gone)
+            message = f"topic {first}{f' and {len(more)} more' if more else ''}, which the sink has read, is not there"
+            rebuild = f"connect rebuild {self._settings.connector} FILE"
+            hint = (
+                "Restore it. If it was deleted on purpose, leave it out with exclude: of the sink, and its rows stay "
+                f"as they are; or stop the worker and run {rebuild}, which drops what the sink made and starts over."
+            )
+            raise Failed("topic_missing", message, hint=hint)
 
     def _begin(self, topics: Sequence[Topic], offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Note the ends before the first record is written, so that a kill cannot move them (rule T2)."""

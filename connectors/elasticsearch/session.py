@@ -73,7 +73,7 @@ class Session:
     def begin(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Invariant 2: fence, then read the position, then check the target. Gives the next offsets."""
         self._use(self._store.take_over())
-        self._targets.verify()
+        self._targets.verify({partition.topic for partition in partitions})
         nexts = self._progress.adopt(partitions)
         self._save()
         self._count_incomplete()

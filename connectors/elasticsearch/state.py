@@ -11,6 +11,7 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from connect.api import TopicPartition
 from connect.errors import Failed, Fenced, Retriable
 from connectors.elasticsearch.cluster import Cluster, part
 from connectors.elasticsearch.document import version_of
@@ -18,7 +19,6 @@ from connectors.elasticsearch.document import version_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from connect.api import TopicPartition
     from connect.record import SinkRecord
 
 STATE_INDEX: Final = "connect-state"
@@ -99,7 +99,7 @@ class Progress:
         return cls(data["epoch"], data.get("owner", ""), data["last_seen_ms"], topics, targets)
 
     def adopt(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Take these partitions in and say which offset comes next for each.
+        """Take these partitions in and say which offset comes next for each, and for others that were read from.
 
         Raises:
             Failed: ``topic_id_changed``: the index holds rows of a topic that was deleted and made again (F98).
@@ -110,7 +110,15 @@ class Progress:
             if topic.topic_id != partition.topic_id:
                 topic = self.topics[partition.topic] = self._successor(partition)
             nexts[partition] = topic.next_offsets.setdefault(str(partition.partition), 0)
-        return nexts
+        return self._held() | nexts
+
+    def _held(self) -> dict[TopicPartition, int]:
+        return {
+            TopicPartition(name, topic.topic_id, int(number)): offset
+            for name, topic in self.topics.items()
+            for number, offset in topic.next_offsets.items()
+            if offset
+        }
 
     def _successor(self, partition: TopicPartition) -> TopicState:
         topic = self.topics[partition.topic]

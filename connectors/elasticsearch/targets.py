@@ -46,6 +46,7 @@ class Targets:
         self._cluster = cluster
         self._context = context
         self._notes = progress.targets
+        self._topics: frozenset[str] = frozenset()
         self._gc_deletes = f"{gc_deletes_ms}ms"
         self._store = store
         self._mappings: dict[str, dict[str, Any]] = {}  # topic → properties of its index
@@ -58,21 +59,25 @@ class Targets:
         return note.alias if note and note.uuid else None
 
     def aliases(self) -> list[str]:
-        """All aliases that were made."""
-        return [note.alias for note in self._notes.values() if note.uuid]
+        """The aliases that were made of the topics that are read."""
+        return [note.alias for topic, note in self._notes.items() if note.uuid and topic in self._topics]
 
-    def verify(self) -> None:
-        """At open: every noted index is the one noted (invariant 4) and remembers deletes long enough (rule E3).
+    def verify(self, topics: Collection[str]) -> None:
+        """At open: the noted indices of these topics are those noted (invariant 4).
+
+        They are made to remember deletes long enough (rule E3). Topics that are not read any more are left alone.
 
         Raises:
             Failed: ``target_missing``, ``target_changed``.
         """
-        for topic, note in self._notes.items():
+        self._topics = frozenset(topics)
+        notes = {topic: note for topic, note in self._notes.items() if topic in topics}
+        for topic, note in notes.items():
             wanted = alias_name(self._context.target(topic), topic)
             if wanted != note.alias:
                 message = f"{topic} is kept in {note.alias} (index: {note.template}), and `index` names {wanted} now"
                 raise Failed("target_changed", message, hint=f"Change it back, or else: {_REBUILD}")
-        settings = self.check([topic for topic, note in self._notes.items() if note.uuid])
+        settings = self.check(notes)
         for index, values in settings.items():
             if values.get("index.gc_deletes") != self._gc_deletes:
                 body = {"index.gc_deletes": self._gc_deletes}

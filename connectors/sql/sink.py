@@ -79,7 +79,7 @@ class SqlSink:
             self._incomplete = ledger.incomplete()
         self._epoch = ledger.epoch
         self._offsets = {partition: stored.get(partition, 0) for partition in partitions}
-        return dict(self._offsets)
+        return {partition: offset for partition, offset in stored.items() if offset} | self._offsets
 
     def write(
         self,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from connect.api import Capabilities, Failure, Finding, Plugin, Severity, WriteResult
+from connect.api import Capabilities, Failure, Finding, Plugin, Severity, TopicPartition, WriteResult
 from connect.errors import Failed, Fenced, RecordError, Retriable
 from connect.record import UNAVAILABLE, Op
 from connect.schema.model import Kind
@@ -56,7 +56,8 @@ class ToySink:
             if self._epoch not in {0, state["epoch"]}:
                 raise Fenced(f"another owner of sink {self._context.connector} took over")
             self._epoch = state["epoch"] = state["epoch"] + 1
-            return {partition: _next_offset(state["topics"], partition) for partition in partitions}
+            asked = {partition: _next_offset(state["topics"], partition) for partition in partitions}
+            return _held(state["topics"]) | asked
 
     def write(self, batch, next_offsets, skip):
         failures = []
@@ -90,6 +91,15 @@ def _next_offset(topics, partition):
         message = f"topic {partition.topic} was deleted and made again"
         raise Failed("topic_id_changed", message, hint="Run connect rebuild for this sink.")
     return topic["next"].setdefault(str(partition.partition), 0)
+
+
+def _held(topics):
+    return {
+        TopicPartition(name, topic["id"], int(number)): offset
+        for name, topic in topics.items()
+        for number, offset in topic["next"].items()
+        if offset
+    }
 
 
 def _apply(rows, record):

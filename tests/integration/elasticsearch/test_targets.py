@@ -145,6 +145,18 @@ def test_a_name_that_no_index_can_have_is_refused(world):
     assert refusal(world.write, world.sink(), world.row(0, 1, "a")).code == "index_name"
 
 
+def test_a_topic_that_is_not_read_any_more_may_lose_its_index(world):
+    world.write(world.sink(), world.row(0, 1, "a"))
+    world.http("DELETE", f"/{world.index}")
+
+    def target(topic):  # as the runtime does
+        return {other.topic: ElasticsearchTarget()}[topic]
+
+    other = world.partition._replace(topic=f"{world.topic}_other")
+    world.context = replace(world.context, target=target)
+    assert world.sink(other).open([other]) == {world.partition: 1, other: 0}
+
+
 def test_the_index_has_the_name_of_its_topic_whatever_table_the_record_names(world):
     partition = world.partition._replace(topic=f"shop.sales.{world.alias}_Routed")
     record = world.row(0, 1, "a")

@@ -60,6 +60,7 @@ class World:
         self.sql.execute(f"SET search_path = {self.name}")
         self.columns = COLUMNS
         self.key = ("id",)
+        self.wanted: Callable[[str], bool] = lambda topic: topic.startswith(f"{self.name}.public.")
         self.reports: list[TaskReport] = []
         self.on_error = "fail"
         self._tasks: list[SinkTask] = []
@@ -147,7 +148,7 @@ class World:
             connector="warehouse",
             group=self.name,
             kafka=self.kafka,
-            wanted=lambda topic: topic.startswith(f"{self.name}.public."),
+            wanted=self.wanted,
             on_error=self.on_error,  # type: ignore[arg-type]
         )
         reports = [TaskReport()]

@@ -8,9 +8,11 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import NewPartitions
 
+from connect.api import SinkContext
 from connect.errors import Failed
 from connect.runtime.bookkeeping import is_bookkeeping
 from connect.runtime.report import State
+from connectors.sql import PLUGIN, SqlConfig, SqlTarget
 
 if TYPE_CHECKING:
     from connect.runtime.report import TaskReport
@@ -89,6 +91,62 @@ def test_F98_a_topic_deleted_while_the_sink_runs_stops_it(world: World) -> None:
         world.run(drop)
     assert caught.value.code == "topic_id_changed"
     assert world.rows() == [(1, "a", "x")]
+
+
+@pytest.fixture
+def read_two_lost_one(world: World) -> str:
+    """A sink has read two topics, and one was deleted while it was stopped; its name."""
+    world.make_topic()
+    gone = f"{world.name}.public.gone"
+    world.make_topic(gone)
+    world.put((1, "a", "x"))
+    world.put((2, "b", "y"), topic=gone)
+    world.run(lambda report: report.records == 2)
+    world.drop_topic(gone)
+    return gone
+
+
+def test_F98_a_topic_deleted_while_the_sink_was_stopped_stops_it_by_name(world: World, read_two_lost_one: str) -> None:
+    with pytest.raises(Failed) as caught:
+        world.run()
+    assert caught.value.code == "topic_missing"
+    assert f"topic {read_two_lost_one}, which the sink has read, is not there" in str(caught.value)
+    assert "connect rebuild warehouse FILE" in caught.value.hint
+    assert world.rows("gone") == [(2, "b", "y")]
+
+
+def test_F98_a_sink_all_of_whose_topics_were_deleted_does_not_wait_for_new_ones(
+    world: World, read_two_lost_one: str
+) -> None:
+    world.drop_topic()
+    with pytest.raises(Failed) as caught:
+        world.run()
+    assert caught.value.code == "topic_missing"
+    assert f"topic {read_two_lost_one} and 1 more" in str(caught.value)
+
+
+def test_F98_a_topic_that_was_deleted_on_purpose_is_left_out_by_exclude(world: World, read_two_lost_one: str) -> None:
+    world.wanted = lambda topic: topic == world.topic
+    assert world.run().complete
+    assert world.rows("gone") == [(2, "b", "y")]
+
+
+def test_F98_a_deleted_topic_is_accepted_by_rebuild(world: World, read_two_lost_one: str) -> None:
+    del read_two_lost_one
+    context = SinkContext("warehouse", world.name, lambda _: SqlTarget())
+    list(PLUGIN.rebuild(SqlConfig(url=world.postgres, schema=world.name), context))
+    assert world.run().complete
+    assert world.rows() == [(1, "a", "x")]
+
+
+def test_a_deleted_topic_of_which_nothing_was_read_is_not_missed(world: World) -> None:
+    world.make_topic()
+    world.put((1, "a", "x"))
+    empty = f"{world.name}.public.empty"
+    world.make_topic(empty)
+    world.run()
+    world.drop_topic(empty)
+    assert world.run().complete
 
 
 def test_T1_a_compacted_topic_is_refused_after_too_long_away(world: World) -> None:

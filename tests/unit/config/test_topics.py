@@ -33,6 +33,10 @@ def test_exclude_wins(sink):
     assert list(resolve_topics(sink('topics: ["a.*.*"], exclude: [a.b.c]'), ["a.b.c", "a.b.d"])) == ["a.b.d"]
 
 
+def test_exclude_may_name_a_topic_that_was_deleted(sink):
+    assert list(resolve_topics(sink('topics: ["a.*.*"], exclude: [a.b.c]'), ["a.b.d"])) == ["a.b.d"]
+
+
 def test_internal_topics_are_never_read(sink):
     assert list(resolve_topics(sink('topics: ["/.*/"]'), ["__consumer_offsets", "_schemas", "a"])) == ["a"]
 
