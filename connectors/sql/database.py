@@ -82,6 +82,7 @@ class Dialect:
         key_text: The type of the bookkeeping's texts that are part of a key, up to 255 characters.
         long_text: And of its other texts.
         name_fault: (name, of a table) → why the database does not take it as it is, "" where it does (F137).
+        fold: Names of columns that are equal after it are one name to the database.
         column_type: How values of a logical type are kept.
         key_types: The same for the columns of a key, all of them together.
         accepts: (a column's type, the wanted type) → whether the column holds every value (F136).
@@ -98,6 +99,7 @@ class Dialect:
     key_text: str
     long_text: str
     name_fault: Callable[[str, bool], str]
+    fold: Callable[[str], str]
     column_type: Callable[[Type], ColumnType]
     key_types: Callable[[Sequence[Type]], list[ColumnType]]
     accepts: Callable[[str, str], bool]

@@ -79,9 +79,9 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
         f"Put the old table, or the old name in table:, back. Or DROP the new one if it is not needed. {_REBUILD}",
     ),
     "target_column": (
-        "A column of the target was dropped or altered so that the topic's values do not fit, or never did.",
+        "A column of the target was dropped or altered so that values do not fit, or two names differ by case only.",
         _NOTHING,
-        "Run the ALTER TABLE of the message, or rebuild the sink.",
+        "Run the ALTER TABLE of the hint, or rename the column at this sink with its transform; or rebuild the sink.",
     ),
     "target_shared": (
         "Two topics, or two sinks, would fill one table.",

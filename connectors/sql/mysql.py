@@ -71,6 +71,7 @@ def dialect(flavour: Flavour, *, lower_case: bool = False) -> Dialect:
         key_text="varchar(255)",
         long_text="longtext",
         name_fault=partial(_name_fault, lower_case=lower_case),
+        fold=str.lower,
         column_type=partial(column_type, flavour=flavour),
         key_types=partial(key_types, flavour=flavour),
         accepts=accepts,

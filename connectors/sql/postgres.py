@@ -68,6 +68,7 @@ DIALECT: Final = Dialect(
     key_text="text",
     long_text="text",
     name_fault=_name_fault,
+    fold=str,
     column_type=column_type,
     key_types=lambda types: [column_type(type_) for type_ in types],
     accepts=accepts,

@@ -38,6 +38,7 @@ DIALECT: Final = Dialect(
     key_text="TEXT",
     long_text="TEXT",
     name_fault=lambda _, __: "",
+    fold=lambda name: name.encode().lower().decode(),  # of ASCII letters alone (NOCASE)
     column_type=column_type,
     key_types=lambda types: [column_type(type_) for type_ in types],
     accepts=accepts,

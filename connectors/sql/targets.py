@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -196,6 +197,7 @@ class Targets:
             raise RecordError(f"{topic} has records with a key and records without one")
         for column in wanted:
             self._check_name(topic, column.field.name)
+        self._check_twins(topic, [column.field.name for column in wanted])
         with self._db.transaction():
             self._ledger.lock()
             self._db.lock_tables()
@@ -208,6 +210,7 @@ class Targets:
         row = self._remembered.get(topic)
         table = (self._describe(topic, row) if row else self._first(topic)) or self._create(topic, row, key, wanted)
         missing = [column for column in wanted if column.field.name not in table.columns]
+        self._check_twins(topic, [*table.columns, *(column.field.name for column in missing)])
         for column in missing:
             self._db.ddl(f"ALTER TABLE {self._db.place(table.name)} ADD COLUMN {self._definition(column, ())}")
         if missing:
@@ -278,6 +281,16 @@ class Targets:
         if fault:
             message = f"the target of topic {topic} cannot have the name {name!r}: {fault}"
             raise Failed("name_too_long", message, hint="Give the topic a table:, or rename the column.")
+
+    def _check_twins(self, topic: str, names: Sequence[str]) -> None:
+        """Names that the database takes for one: of two columns one table cannot hold both."""
+        known: dict[str, str] = {}
+        for name in names:
+            other = known.setdefault(self._spell.fold(name), name)
+            if other != name:
+                message = f"columns {other} and {name} of topic {topic} are one name to the target, which ignores case"
+                rename = f"rename: {{topics: [{json.dumps(topic)}], fields: {{{json.dumps(name)}: NEW_NAME}}}}"
+                raise Failed("target_column", message, hint=f"Rename one at this sink: transforms: [{{{rename}}}]")
 
     def _check_key(self, topic: str, target: Target, key: tuple[str, ...]) -> None:
         if frozenset(key) not in target.table.keys:

@@ -206,7 +206,19 @@ def test_a_column_whose_name_differs_by_case_only_is_named(target: Target) -> No
     with pytest.raises(Failed) as caught:
         target.write(target.open(), target.put(1, "a", "b"))
     assert caught.value.code == "target_column"
-    assert "Duplicate column name 'Name'" in str(caught.value)
+    assert "columns name and Name of topic shop.public.orders are one name to the target" in str(caught.value)
+    assert target.rows("SHOW TABLES LIKE 'orders'") == []
+
+
+def test_a_column_that_comes_later_and_differs_by_case_only_is_named(target: Target) -> None:
+    sink = target.open()
+    target.write(sink, target.put(1, "a"))
+    target.columns = (*target.columns, Field("NAME", Type(Kind.STRING)))
+    with pytest.raises(Failed) as caught:
+        target.write(sink, target.put(2, "b", "c"))
+    assert caught.value.code == "target_column"
+    assert "columns name and NAME" in str(caught.value)
+    assert target.rows() == [(1, "a")]
 
 
 @pytest.mark.parametrize("swap", ["RENAME TABLE orders TO old", "DROP TABLE orders"])

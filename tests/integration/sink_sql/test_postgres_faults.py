@@ -306,6 +306,12 @@ def test_F132_the_refused_column_is_named_without_its_value(target: Target) -> N
     assert failure.error == "InvalidTextRepresentation (22P02) at column name"
 
 
+def test_columns_whose_names_differ_by_case_only_are_two_columns(target: Target) -> None:
+    target.columns = (*COLUMNS, Field("Name", Type(Kind.STRING)))
+    target.write(target.open(), target.put(1, "a", "b"))
+    assert target.rows() == [(1, "a", "b")]
+
+
 def test_F194_a_time_of_mysql_that_no_day_has_is_kept_by_an_interval_alone(target: Target) -> None:
     target.columns = (COLUMNS[0], Field("at", Type(Kind.INT64, "io.debezium.time.MicroTime", 1)))
     late, early = target.put(1, 3_020_399_000_000), target.put(2, -1)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from connect.api import TopicPartition
 from connect.errors import Failed, Fenced, Retriable
 from connect.record import UNAVAILABLE, Op
 from connect.schema.model import Field, Kind, Type
+from connect.transforms.projection import Names
 from connectors.sql import PLUGIN, SqlConfig
 
 if TYPE_CHECKING:
@@ -123,6 +125,32 @@ def test_F136_a_dropped_column_is_not_made_again(world: World) -> None:
     world.write(world.open(), world.put(1, "a"))
     world.sql.execute("ALTER TABLE orders DROP COLUMN name")
     assert "orders.name does not fit: it was dropped" in str(failed(world, world.put(2, "b")))
+
+
+def test_columns_whose_names_differ_by_case_only_are_named_with_the_transform_that_helps(world: World) -> None:
+    world.columns.append(Field("Name", Type(Kind.STRING)))
+    error = failed(world, world.put(1, "a", "b"))
+    assert error.code == "target_column"
+    assert "columns name and Name of topic shop.public.orders are one name to the target" in str(error)
+    [(_, mended)] = yaml.safe_load(error.hint.partition("transforms:")[2])[0].items()
+    assert mended == {"topics": ["shop.public.orders"], "fields": {"Name": "NEW_NAME"}}
+    assert Names.model_validate({"fields": mended["fields"]})
+
+
+def test_a_column_that_comes_later_and_differs_by_case_only_is_named(world: World) -> None:
+    sink = world.open()
+    world.write(sink, world.put(1, "a"))
+    world.columns.append(Field("NAME", Type(Kind.STRING)))
+    with pytest.raises(Failed) as caught:
+        world.write(sink, world.put(2, "b", "c"))
+    assert caught.value.code == "target_column"
+    assert world.rows() == [(1, "a")]
+
+
+def test_letters_beyond_ascii_have_no_case_in_sqlite(world: World) -> None:
+    world.columns += [Field("ä", Type(Kind.STRING)), Field("Ä", Type(Kind.STRING))]
+    world.write(world.open(), world.put(1, "a", "b", "c"))
+    assert world.rows() == [(1, "a", "b", "c")]
 
 
 def test_F109_a_table_without_the_key_is_refused(world: World) -> None:
