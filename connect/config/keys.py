@@ -256,7 +256,9 @@ class SinkKeys(Model):
         "Topics to read: names and patterns, as a list or with options. A `*` stops at a dot: `shop.*.*` are the state "
         "topics, `shop.*.*.events` the event views, all that a table without a key has.",
     )
-    exclude: list[str] = option([], "Names and patterns of topics that stay out, whatever `topics` says.")
+    exclude: list[str] = option(
+        [], "Names and patterns of topics that stay out, whatever `topics` says; also of those deleted on purpose."
+    )
     defaults: dict[str, Any] = option({}, "Options of every topic that does not say otherwise.")
     transforms: list[dict[str, Any]] = option([], "What happens to records, in this order, before `fields`.")
     on_error: Literal["fail", "dead_letter"] = option("fail", "What a record does that cannot be written.")
