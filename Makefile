@@ -18,8 +18,8 @@ $(BIN)/connect: pyproject.toml setup.py $(shell find connect connectors -name '*
 demo: venv       ## a legacy shop database becomes topics, SQL tables and a search index
 	$(BIN)/connect demo $(ARGS)
 
-test: venv       ## the tests, on real servers that it starts itself
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+test: venv       ## the tests, on real servers that it starts itself: two stacks, for two files of tests at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long" $(ARGS)
 
 lint: venv       ## ruff, mypy strict, import-linter
 	$(BIN)/ruff format --check .

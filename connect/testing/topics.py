@@ -60,7 +60,7 @@ def _row(record: SinkRecord) -> Row:
 def _records(bootstrap: str, registry: str | None, name: str) -> Iterator[SinkRecord]:
     settings = {"bootstrap.servers": bootstrap}
     topics = Topics(settings)
-    reader = RecordReader(RegistryClient(registry) if registry else None)
+    reader = RecordReader(RegistryClient(registry, timeout=_STABLE_SECONDS) if registry else None)
     topic = topics.describe([name])[name]
     for partition, end in enumerate(topics.ends(name, topic.partitions)):
         for message in read_to(settings, name, partition, end, _STABLE_SECONDS):

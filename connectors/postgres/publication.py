@@ -36,7 +36,7 @@ def ensure_publications(
     tables: Mapping[TableId, CatalogTable],
     connector: str,
     before: Collection[str] | None,
-    captured: Collection[int],
+    captured: Collection[int] | None,
 ) -> list[str]:
     """Create our publications, or bring their tables up to the file's; returns the names to subscribe to.
 
@@ -50,7 +50,7 @@ def ensure_publications(
         connector: Whose they are.
         before: Those that an earlier start subscribed to. None at the first start, before there is a slot: it makes
             both, empty or not, since one made later is younger than the position and cannot be named (F20).
-        captured: OIDs of tables that an earlier start captured: only these are taken out.
+        captured: OIDs of tables that an earlier start captured: only these are taken out. None for all that there are.
 
     Raises:
         Failed: ``publication_missing``, ``publication_shared`` with nothing changed, ``permission``.
@@ -63,8 +63,8 @@ def ensure_publications(
     for name, its_tables in wanted.items():
         if before is not None and name not in present and (name in before or its_tables or not present):
             raise _gone(name, connector) if name in before else _younger(name, its_tables, connector)
-    ours = {*captured, *(info.oid for info in tables.values())}
-    for name in present:
+    for name in present if captured is not None else ():
+        ours = {*(captured or ()), *(info.oid for info in tables.values())}
         foreign = sorted(table for table, oid in _listed(connection, name).items() if oid not in ours)
         if foreign:
             raise _shared(name, foreign[0], connector)

@@ -174,7 +174,8 @@ class PostgresSource:
             names = check_publications(side, self._main, inserts, tables, connector, started=resume is not None)
         else:
             before = notes.get(PUBLICATIONS_NOTE, {}).get("names", []) if resume is not None else None
-            captured = notes.get(TABLES_NOTE, {}).values()
+            # A name that the file gives may be another source's as well; a default one is of this source alone.
+            captured = notes.get(TABLES_NOTE, {}).values() if self._config.publication.name else None
             names = ensure_publications(side, self._main, tables, connector, before, captured)
             if names != before:
                 self._notes[PUBLICATIONS_NOTE] = {"names": names}

@@ -62,13 +62,13 @@ def test_S05_what_is_acknowledged_is_confirmed_while_running(world, reader):
 
 
 def test_F2_acknowledging_inside_a_transaction_confirms_nothing_of_it(world, reader):
+    [(before,)] = world.sql("SELECT (pg_current_wal_insert_lsn() - '0/0')::int8")
     world.sql(numbers(1, 10_500))
     while not reader.events:
         reader.step()
     assert reader.position.ordinal == 10_000
-    start = reader.start.lsn
     resume = reader.close()
-    assert world.confirmed() == start
+    assert world.confirmed() <= before
     assert ids(world.open("public.t", resume=resume).read(500)) == list(range(10_001, 10_501))
 
 
