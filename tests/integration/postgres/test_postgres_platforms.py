@@ -103,6 +103,7 @@ def pooled(world):
         database = f"{world.database} = host=127.0.0.1 port={server.port} dbname={world.database} user=postgres"
         text = "\n".join(f"{name} = {value}" for name, value in lines.items())
         (folder / "pgbouncer.ini").write_text(f"[databases]\n{database}\n[pgbouncer]\n{text}\n")
+        (folder / "pgbouncer.ini").chmod(0o644)  # whatever umask a command under test has left behind
         command = [tree / debian.LAUNCHERS / "pgbouncer", folder / "pgbouncer.ini"]
         ids = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, **ids))
