@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from connect.errors import Failed
 from connect.record import DerivedColumn
-from connect.schema.model import DECIMAL, NO_DEFAULT, Field, Kind, TableSchema, Type
+from connect.schema.model import AS_DEFAULT, DECIMAL, NO_DEFAULT, Field, Kind, TableSchema, Type
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -152,6 +152,8 @@ def _check_key(published: TableSchema, new: TableSchema) -> None:
 def _published(published: TableSchema, field: Field) -> Field:
     was = published.column(field.name) if field.name in published.index else None
     if was is None:
+        if field.fill is not AS_DEFAULT:  # a reader gives old rows the default that it finds (F107)
+            field = replace(field, default=field.fill)
         return field if field.optional or field.default not in (NO_DEFAULT, None) else replace(field, optional=True)
     if field.name in published.key:
         return was  # Invariant of S14: the same key, the same bytes, whatever its default or comment

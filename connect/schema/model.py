@@ -40,6 +40,7 @@ class Absent:
 
 
 NO_DEFAULT: Final = Absent()
+AS_DEFAULT: Final = object()
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,24 @@ class Type:
 
 @dataclass(frozen=True)
 class Field:
-    """A column or a struct's field. ``default`` is a constant Python value of ``type``, or ``NO_DEFAULT``."""
+    """A column or a struct's field.
+
+    Attributes:
+        name: Its name.
+        type: Of its values.
+        optional: Whether it may be null.
+        default: What a new row has: a constant Python value of ``type``, or ``NO_DEFAULT``.
+        doc: Its comment.
+        fill: What rows from before the column have, where the database says so: a value, or ``NO_DEFAULT`` for null.
+            ``AS_DEFAULT`` where it does not say. No part of the schema.
+    """
 
     name: str
     type: Type
     optional: bool = True
     default: object = NO_DEFAULT
     doc: str | None = None
+    fill: object = field(default=AS_DEFAULT, compare=False, repr=False)
 
 
 class TableId(NamedTuple):

@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 
 
 class CatalogColumn(NamedTuple):
-    """One column. ``generated`` is "" or s (stored) or v (virtual); ``default`` an expression's text or None."""
+    """One column.
+
+    Attributes:
+        name: Its name.
+        type_oid: Of its type.
+        typmod: Its modifier; -1 for none.
+        type_name: As SQL has it.
+        not_null: Whether it may not be null.
+        default: An expression's text, or None.
+        comment: Its comment.
+        generated: "" or s (stored) or v (virtual).
+        missing: Rows from before it was added have this value, as text; None for null.
+    """
 
     name: str
     type_oid: int
@@ -24,6 +36,7 @@ class CatalogColumn(NamedTuple):
     default: str | None
     comment: str | None
     generated: str
+    missing: str | None = None
 
 
 class CatalogTable(NamedTuple):
@@ -105,7 +118,8 @@ _COLUMNS: Final = """
 SELECT a.attrelid::int8, a.attname::text, a.atttypid::int8, a.atttypmod,
        pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
        CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END,
-       pg_catalog.col_description(a.attrelid, a.attnum), a.attgenerated::text
+       pg_catalog.col_description(a.attrelid, a.attnum), a.attgenerated::text,
+       CASE WHEN a.atthasmissing THEN (a.attmissingval::text::text[])[1] END
   FROM pg_catalog.pg_attribute a
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attrelid = ANY(%s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from connect.errors import Failed
 from connect.record import Row, RowShape
-from connect.schema.model import Field, TableId, TableSchema
+from connect.schema.model import AS_DEFAULT, Field, TableId, TableSchema
 from connectors.postgres.rows import LOG_ROW
-from connectors.postgres.types import TypeCatalog, TypeOptions, codec, constant_default
+from connectors.postgres.types import TypeCatalog, TypeOptions, codec, constant_default, missing_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,9 @@ def build_shape(  # noqa: PLR0913, PLR0917 - one call builds a shape from all th
         else:
             default = constant_default(now.default, how)
             optional = not now.not_null or (how.nullable and column.name not in key)
-            fields.append(Field(column.name, how.type, optional, default, now.comment))
+            # A partitioned table itself keeps no such value, its partitions do.
+            fill = AS_DEFAULT if known is not None and known.kind == "p" else missing_value(now.missing, how)
+            fields.append(Field(column.name, how.type, optional, default, now.comment, fill))
         decoders.append(how.decode)
     return RowShape(TableSchema(table, tuple(fields), key), split, tuple(decoders))
 

@@ -7,7 +7,16 @@ extra_float_digits 3, client_encoding UTF8. The log and COPY print the same text
 
 from connectors.postgres.types.catalog import CATALOG_SQL, TypeCatalog, TypeInfo
 from connectors.postgres.types.codecs import ColumnCodec, codec
-from connectors.postgres.types.defaults import constant_default
+from connectors.postgres.types.defaults import constant_default, missing_value
 from connectors.postgres.types.options import TypeOptions
 
-__all__ = ["CATALOG_SQL", "ColumnCodec", "TypeCatalog", "TypeInfo", "TypeOptions", "codec", "constant_default"]
+__all__ = [
+    "CATALOG_SQL",
+    "ColumnCodec",
+    "TypeCatalog",
+    "TypeInfo",
+    "TypeOptions",
+    "codec",
+    "constant_default",
+    "missing_value",
+]

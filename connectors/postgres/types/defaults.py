@@ -48,6 +48,11 @@ def constant_default(expression: str | None, codec: ColumnCodec) -> object:
     return NO_DEFAULT if literal is None else _decoded(literal, codec)
 
 
+def missing_value(text: str | None, codec: ColumnCodec) -> object:
+    """What rows from before a column was added have: the decoded value, ``NO_DEFAULT`` for null."""
+    return NO_DEFAULT if text is None else _decoded(text, codec)
+
+
 def _decoded(literal: str, codec: ColumnCodec) -> object:
     if codec.base_oid == _BPCHAR:
         literal = literal.ljust(codec.typmod - 4)

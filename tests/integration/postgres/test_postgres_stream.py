@@ -7,6 +7,7 @@ import pytest
 
 from connect.errors import Retriable
 from connect.record import UNAVAILABLE, Op
+from connect.schema.model import NO_DEFAULT
 
 pytestmark = pytest.mark.stack
 
@@ -395,3 +396,19 @@ def test_a_quiet_source_is_not_behind_and_its_first_commit_not_by_the_time_of_qu
     reader.read(1, acknowledge=False)
 
     assert 0 < reader.source.lag().seconds < time.time() - at_head
+
+
+@pytest.mark.parametrize(
+    ("alters", "fill"),
+    [
+        (["ADD COLUMN c text DEFAULT 'x'"], "x"),
+        (["ADD COLUMN c text", "ALTER c SET DEFAULT 'y'"], NO_DEFAULT),
+        (["ADD COLUMN c text DEFAULT 'x'", "ALTER c SET DEFAULT 'y'"], "x"),
+    ],
+)
+def test_what_older_rows_have_in_a_new_column_is_not_its_default_of_today(world, alters, fill):
+    world.sql("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    reader = world.open("public.t")
+    world.sql(*(f"ALTER TABLE t {alter}" for alter in alters), "INSERT INTO t VALUES (2)")
+    [event] = reader.read(1)
+    assert event.shape.schema.column("c").fill == fill

@@ -10,7 +10,16 @@ import pytest
 from connect.errors import Failed
 from connect.record import plain_row, plain_shape
 from connect.schema.evolution import What, compare, evolve
-from connect.schema.model import Field, Kind, TableId, TableSchema, Type, decimal_type, variable_scale_decimal_type
+from connect.schema.model import (
+    NO_DEFAULT,
+    Field,
+    Kind,
+    TableId,
+    TableSchema,
+    Type,
+    decimal_type,
+    variable_scale_decimal_type,
+)
 
 INT, LONG, STRING = Type(Kind.INT32), Type(Kind.INT64), Type(Kind.STRING)
 ID = Field("id", INT, optional=False)
@@ -52,6 +61,14 @@ def test_an_added_optional_column_is_published():
 def test_V3_an_added_required_column_without_a_default_is_published_as_optional():
     evolution = evolve(OLD, table(*OLD.columns, Field("c", INT, optional=False)))
     assert evolution.schema.column("c") == Field("c", INT)
+
+
+@pytest.mark.parametrize(("fill", "optional"), [(1, False), (NO_DEFAULT, True)])
+def test_V3_an_added_column_has_the_default_that_older_rows_have(fill, optional):
+    added = Field("c", INT, optional=False, default=2, fill=fill)
+    published = evolve(OLD, table(*OLD.columns, added)).schema
+    assert (published.column("c").default, published.column("c").optional) == (fill, optional)
+    assert evolve(published, table(*OLD.columns, added)).schema.column("c").default == 2  # of rows that come
 
 
 def test_V3_an_added_required_column_with_a_constant_default_keeps_it():
