@@ -92,6 +92,7 @@ class Plugin:
         failures: Codes of this plugin's own for ``connect explain``:
             code → (what happened, is anything lost, what to do).
         connector: The ``source.connector`` word of the envelope, for sources; Debezium's where one exists.
+        session: SQL with which an administrator's session begins, so that its statements hold no lock queue up.
         schemes: Of the URLs that a source takes, for commands that are given a URL alone.
     """
 
@@ -110,4 +111,5 @@ class Plugin:
     rebuild: Callable[[Any, Any], Iterable[str]] = _nothing
     failures: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     connector: str = ""
+    session: str = ""
     schemes: tuple[str, ...] = ()

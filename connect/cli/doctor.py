@@ -38,26 +38,20 @@ def doctor(
 
     Exit codes: 0 no problem (warnings are none), 1 problems, 2 faults in the files.
     """
-    if sql:
-        checked = list(examine(load_config(files)))
-        print(script(checked))
-        raise typer.Exit(_exit_code(checked))
     checked = []
     console = Console(highlight=False, soft_wrap=True)
     for one in examine(load_config(files)):
         checked.append(one)
-        if not as_json:
+        if not (as_json or sql):
             console.print(line(one))
     problems = sum(one.finding.severity is Severity.PROBLEM for one in checked)
-    if as_json:
+    if sql:
+        print(script(checked))
+    elif as_json:
         print(json.dumps({"problems": problems, "findings": [one.to_json() for one in checked]}))
     else:
         console.print(f"{problems} problem(s)" if problems else "no problem found", style="bold")
     raise typer.Exit(1 if problems else 0)
-
-
-def _exit_code(checked: Sequence[Checked]) -> int:
-    return 1 if any(one.finding.severity is Severity.PROBLEM for one in checked) else 0
 
 
 def script(checked: Sequence[Checked]) -> str:
@@ -67,7 +61,7 @@ def script(checked: Sequence[Checked]) -> str:
         mended = list(findings)
         if not any(one.finding.is_sql for one in mended):
             continue
-        lines += ["", f"-- {escape(subject)}: connect to its database", "SET lock_timeout = '2s';"]
+        lines += ["", f"-- {escape(subject)}: connect to its database", *filter(None, [mended[0].session])]
         for one in mended:
             finding = one.finding
             lines += [f"-- {finding.severity}: {escape(finding.check)}: {escape(finding.message)}"]

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """One finding and whose it is: ``kafka``, ``schema_registry`` or a connector's name."""
+    """One finding and whose it is: ``kafka``, ``schema_registry`` or a connector's name, with ``Plugin.session``."""
 
     subject: str
     finding: Finding
+    session: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -43,7 +44,7 @@ def examine(config: Config) -> Iterator[Checked]:
         yield Checked("schema_registry", finding)
     for source in config.sources.values():
         for finding in _source(config, source):
-            yield Checked(source.name, finding)
+            yield Checked(source.name, finding, source.plugin.session)
     for sink in config.sinks.values():
         for finding in sink.plugin.preflight(sink.options, _sink_context(config, sink)):
             yield Checked(sink.name, finding)

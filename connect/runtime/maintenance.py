@@ -80,12 +80,14 @@ def read_again(config: Config, name: str, tables: Sequence[str]) -> list[str]:
     """
     known(name, config.sources, "source")
     kafka = config.kafka.settings()
-    store = PositionStore(kafka, Topics(kafka), config.name, name)
+    topics = Topics(kafka)
+    store = PositionStore(kafka, topics, config.name, name)
+    if not topics.describe([store.topic]):
+        raise Failed("table_missing", f"{name} was never started", hint="Its first start reads every table.")
     with at_rest(config.name, name):
         producer = TransactionalProducer(kafka, f"{config.name}-{name}-0")
         try:
             producer.fence()
-            store.ensure()
             position, notes = store.read()
             anew = {snapshot_note(table): _again(name, table, notes) for table in map(_table, tables)}
             if position is not None:

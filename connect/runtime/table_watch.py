@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 10.0
+_END_SECONDS: Final = 1.0
 _SHARE: Final = 100  # between two looks it rests for so many times as long as the last one took
 
 
@@ -47,9 +48,9 @@ class TableWatch:
         return self._appeared
 
     def close(self) -> None:
-        """Look no more. A look that is under way ends by itself: the database's driver bounds it."""
+        """Look no more. A look that is under way at a server that hangs ends by itself: a stop does not wait for it."""
         self._ending.set()
-        self._thread.join(_LOOK_SECONDS)
+        self._thread.join(_END_SECONDS)
 
     def _watch(self) -> None:
         pause = _LOOK_SECONDS

@@ -20,5 +20,6 @@ PLUGIN = Plugin(
     remove=later("connectors.mysql.preflight:remove"),
     failures=FAILURES,
     connector="mysql",
+    session="SET SESSION lock_wait_timeout = 2;",
     schemes=("mysql",),
 )

@@ -88,12 +88,14 @@ def _log(server: Server) -> Iterator[Finding]:
         return
     if server.binlog_format != "ROW":
         message = f"binlog_format is {server.binlog_format}: the log does not carry rows (F46)"
-        yield Finding("binlog_format", _PROBLEM, message, set_global(server, "binlog_format", "ROW"))
+        yield Finding("binlog_format", _PROBLEM, message, set_global(server, "binlog_format", "ROW"), is_sql=True)
     else:
         yield Finding("binlog_format", _OK, "binlog_format is ROW")
     if server.row_image != "FULL":
         message = f"binlog_row_image is {server.row_image}: rows are read again where the log lacks their values (F47)"
-        yield Finding("binlog_row_image", _WARNING, message, set_global(server, "binlog_row_image", "FULL"))
+        yield Finding(
+            "binlog_row_image", _WARNING, message, set_global(server, "binlog_row_image", "FULL"), is_sql=True
+        )
     if server.row_metadata == "FULL":
         yield Finding("binlog_row_metadata", _OK, "binlog_row_metadata is FULL: the log describes its own tables")
     else:
@@ -101,7 +103,9 @@ def _log(server: Server) -> Iterator[Finding]:
             f"binlog_row_metadata is {server.row_metadata}: tables are followed through their DDL, and DDL that is "
             "not understood stops the source (F52)"
         )
-        yield Finding("binlog_row_metadata", _WARNING, message, set_global(server, "binlog_row_metadata", "FULL"))
+        yield Finding(
+            "binlog_row_metadata", _WARNING, message, set_global(server, "binlog_row_metadata", "FULL"), is_sql=True
+        )
     yield from _positions(server)
 
 
@@ -132,13 +136,13 @@ def _keeps(checked: _Checked) -> Iterator[Finding]:
     elif seconds < _DAY:
         message = f"a source that stands still for {_duration(seconds)} loses its place in the log (F61)"
         remedy = set_global(server, "binlog_expire_logs_seconds", str(7 * _DAY))
-        yield Finding("binlog_expire_logs_seconds", _WARNING, message, remedy)
+        yield Finding("binlog_expire_logs_seconds", _WARNING, message, remedy, is_sql=True)
     else:
         yield Finding("binlog_expire_logs_seconds", _OK, f"the log is kept for {_duration(seconds)}")
     seen = variables(checked.connection)
     if seen.get("sync_binlog") != "1":
         message = f"sync_binlog is {seen.get('sync_binlog')}: after a crash the server may lack changes that were read"
-        yield Finding("sync_binlog", _WARNING, message, set_global(server, "sync_binlog", "1"))
+        yield Finding("sync_binlog", _WARNING, message, set_global(server, "sync_binlog", "1"), is_sql=True)
 
 
 def _duration(seconds: int) -> str:
@@ -151,7 +155,7 @@ def _ids(checked: _Checked, ours: int) -> Iterator[Finding]:
     server = checked.server
     if server.server_id == 0:
         message = "the server's own server_id is 0: it lets no replica connect"
-        yield Finding("server_id", _PROBLEM, message, set_global(server, "server_id", "1"))
+        yield Finding("server_id", _PROBLEM, message, set_global(server, "server_id", "1"), is_sql=True)
     elif server.server_id == ours:
         message = f"this source would have the id {ours}, which is the server's own (F65)"
         yield Finding("server_id", _PROBLEM, message, f"server_id: {ours % (2**32 - 2) + 1}  # beside `url:`")
@@ -194,7 +198,7 @@ def _replica(checked: _Checked) -> Iterator[Finding]:
             raise
         message = f"{setting} is OFF, and this account may not ask whether the server is a replica"
         right = "SLAVE MONITOR" if server.is_mariadb else "REPLICATION CLIENT"
-        yield Finding(setting, _WARNING, message, f"GRANT {right} ON *.* TO {checked.account};")
+        yield Finding(setting, _WARNING, message, f"GRANT {right} ON *.* TO {checked.account};", is_sql=True)
 
 
 def _rights(checked: _Checked) -> Iterator[Finding]:
@@ -211,7 +215,7 @@ def _rights(checked: _Checked) -> Iterator[Finding]:
     missing = [right for right in _needed(server) if not _has(granted, right)]
     if missing:
         message = f"the account {account} lacks {' and '.join(missing)}"
-        yield Finding("rights", _PROBLEM, message, f"GRANT {', '.join(missing)} ON *.* TO {account};")
+        yield Finding("rights", _PROBLEM, message, f"GRANT {', '.join(missing)} ON *.* TO {account};", is_sql=True)
     else:
         yield Finding("rights", _OK, f"the account {account} may read the log")
         yield from _filtered(checked)
@@ -268,7 +272,7 @@ def _lock_right(checked: _Checked, tables: dict[TableId, TableDefinition]) -> It
             if error.args[0] in _DENIED:
                 message = "its snapshot locks it for a moment, and this account may not"
                 remedy = f"GRANT LOCK TABLES ON {quoting.name(table.schema)}.* TO {checked.account};"
-                yield Finding(str(table), _PROBLEM, message, remedy)
+                yield Finding(str(table), _PROBLEM, message, remedy, is_sql=True)
 
 
 def _prepared(checked: _Checked) -> Iterator[Finding]:

@@ -66,7 +66,7 @@ def _unreadable(connection: Connection, account: str, table: TableId) -> Finding
     except pymysql.Error as error:
         if error.args[0] in _DENIED:
             remedy = f"GRANT SELECT ON {quoted(table)} TO {account};"
-            return Finding(str(table), _PROBLEM, "no SELECT on the table", remedy)
+            return Finding(str(table), _PROBLEM, "no SELECT on the table", remedy, is_sql=True)
         if error.args[0] in _MISSING:
             return Finding(str(table), _PROBLEM, f"there is no table {table}", "take it out of `tables:`, or create it")
         raise

@@ -21,5 +21,6 @@ PLUGIN = Plugin(
     remove=later("connectors.postgres.preflight:remove"),
     failures=FAILURES,
     connector="postgresql",
+    session="SET lock_timeout = '2s';",
     schemes=("postgresql",),
 )

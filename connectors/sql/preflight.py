@@ -58,11 +58,13 @@ def _postgres(database: PostgresDatabase, name: str) -> Iterator[Finding]:
     who, schema = quote(user), quote(database.schema)
     if not (create and usage):
         message = f"user {user} cannot make tables in schema {database.schema}"
-        yield Finding("target_schema", Severity.PROBLEM, message, f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {who};")
+        yield Finding(
+            "target_schema", Severity.PROBLEM, message, f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {who};", is_sql=True
+        )
     if not temporary:
         message = f"user {user} cannot make temporary tables, which batches go through"
         grant = f"GRANT TEMPORARY ON DATABASE {quote(place)} TO {who};"
-        yield Finding("target_temporary", Severity.PROBLEM, message, grant)
+        yield Finding("target_temporary", Severity.PROBLEM, message, grant, is_sql=True)
     yield from _tables(database, name, user)
 
 
@@ -83,4 +85,4 @@ def _tables(database: PostgresDatabase, name: str, user: str) -> Iterator[Findin
         if missing:
             grant = f"GRANT {', '.join(missing)} ON {place} TO {quote(user)};"
             message = f"user {user} lacks {', '.join(missing)} on table {row.table}"
-            yield Finding("target_rights", Severity.PROBLEM, message, grant)
+            yield Finding("target_rights", Severity.PROBLEM, message, grant, is_sql=True)

@@ -26,7 +26,9 @@ def findings(database: MysqlDatabase, name: str) -> Iterator[Finding]:
         yield Finding("target_writable", Severity.WARNING, message, remedy)
     if log and str(form) == "STATEMENT":
         message = "the target's binlog_format is STATEMENT, which cannot log what is written at READ COMMITTED"
-        yield Finding("target_binlog_format", Severity.PROBLEM, message, "SET GLOBAL binlog_format = 'ROW';")
+        yield Finding(
+            "target_binlog_format", Severity.PROBLEM, message, "SET GLOBAL binlog_format = 'ROW';", is_sql=True
+        )
     grants = [str(row[0]) for row in database.rows("SHOW GRANTS")]
     missing = missing_rights(grants, database.schema)
     if missing and not _has_roles(grants):
@@ -34,7 +36,7 @@ def findings(database: MysqlDatabase, name: str) -> Iterator[Finding]:
         user, _, host = str(account).rpartition("@")
         grant = f"GRANT {', '.join(missing)} ON `{database.schema.replace('`', '``')}`.* TO '{user}'@'{host}';"
         message = f"user {account} lacks {', '.join(missing)} on database {database.schema}"
-        yield Finding("target_rights", Severity.PROBLEM, message, grant)
+        yield Finding("target_rights", Severity.PROBLEM, message, grant, is_sql=True)
         return
     yield from _tables(database, name)
 

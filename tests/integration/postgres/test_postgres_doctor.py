@@ -91,7 +91,7 @@ def test_the_script_for_the_administrator_mends_what_it_says(world):
     mine = {"url": keys["url"]}
     found = [one for one in findings(world, *wanted, **mine) if one.check != "max_slot_wal_keep_size"]
 
-    for line in script([Checked("shop", one) for one in found]).splitlines():
+    for line in script([Checked("shop", one, PLUGIN.session) for one in found]).splitlines():
         if line and not line.startswith("--"):
             world.sql(line)
 
