@@ -11,6 +11,7 @@ from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from connect.calendar_c cimport civil_days, fraction_us
 from connect.record_c cimport (
     BOOLEAN_VALUE,
     BYTES_VALUE,
@@ -242,27 +243,6 @@ cdef class TextFloatDecoder(FloatDecoder):
 # Dates and times.
 
 
-cdef bint civil_days(int64_t year, int month, int day, int64_t* days) noexcept:
-    """Days since 1970 of a date of the years 0 to 9999; False for what is no date."""
-    cdef int last = 31
-    cdef int64_t of_era
-    if year < 0 or year > 9999 or month < 1 or month > 12 or day < 1:
-        return False
-    if month == 2:
-        last = 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
-    elif month == 4 or month == 6 or month == 9 or month == 11:
-        last = 30
-    if day > last:
-        return False
-    year += 400  # the year 0 has two months of the one before
-    if month <= 2:  # years begin in March
-        year -= 1
-        month += 12
-    of_era = (year % 400) * 365 + (year % 400) // 4 - (year % 400) // 100 + (153 * (month - 3) + 2) // 5 + day - 1
-    days[0] = year // 400 * 146_097 + of_era - 719_468 - 146_097
-    return True
-
-
 cdef class DateDecoder(Decoder):
     """Twin of the log's DATE in days."""
 
@@ -421,24 +401,15 @@ cdef bint text_days(Octets cell, int64_t* days) noexcept:
 cdef bint text_clock(Octets cell, Py_ssize_t size, int64_t* us) noexcept:
     """``13:51:30.123``, with two or three digits of hours."""
     cdef Py_ssize_t at = 3 if size > 8 and cell[2] != c":" else 2
-    cdef int hours, minutes, seconds, i
+    cdef int hours, minutes, seconds
     cdef int64_t fraction = 0
-    cdef unsigned char digit
     if size < at + 6 or size == at + 7 or size > at + 13 or cell[at] != c":" or cell[at + 3] != c":":
         return False
     hours, minutes, seconds = number_of(cell, <int> at), number_of(cell + at + 1, 2), number_of(cell + at + 4, 2)
     if hours < 0 or minutes < 0 or seconds < 0:
         return False
-    if size > at + 6:
-        if cell[at + 6] != c".":
-            return False
-        for i in range(at + 7, at + 13):
-            digit = 0
-            if i < size:
-                digit = cell[i] - 48
-                if digit > 9:
-                    return False
-            fraction = fraction * 10 + digit
+    if size > at + 6 and (cell[at + 6] != c"." or not fraction_us(cell + at + 7, size - at - 7, &fraction)):
+        return False
     us[0] = ((hours * 60 + minutes) * 60 + <int64_t> seconds) * SECOND_US + fraction
     return True
 

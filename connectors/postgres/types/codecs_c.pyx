@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int64_t
 
+from connect.calendar_c cimport civil_days, fraction_us
 from connect.record_c cimport (
     BOOLEAN_VALUE,
     BYTES_VALUE,
@@ -100,47 +101,25 @@ cdef inline int two(Octets at) noexcept:
     return -1 if tens > 9 or ones > 9 else tens * 10 + ones
 
 
-cdef bint civil_days(Octets cell, int64_t* days) noexcept:
+cdef bint text_days(Octets cell, int64_t* days) noexcept:
     """``2026-11-21`` → days since 1970, for the years 1 to 9999."""
-    cdef int century = two(cell), year = two(cell + 2), month = two(cell + 5), day = two(cell + 8), last = 31
-    cdef int64_t of_era
-    if century < 0 or year < 0 or month < 1 or month > 12 or day < 1 or cell[4] != c"-" or cell[7] != c"-":
+    cdef int century = two(cell), year = two(cell + 2), month = two(cell + 5), day = two(cell + 8)
+    if century < 0 or year < 0 or century + year == 0 or cell[4] != c"-" or cell[7] != c"-":
         return False
-    year += century * 100
-    if month == 2:
-        last = 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
-    elif month == 4 or month == 6 or month == 9 or month == 11:
-        last = 30
-    if year == 0 or day > last:
-        return False
-    if month <= 2:  # years begin in March
-        year -= 1
-        month += 12
-    of_era = (year % 400) * 365 + (year % 400) // 4 - (year % 400) // 100 + (153 * (month - 3) + 2) // 5 + day - 1
-    days[0] = year // 400 * 146_097 + of_era - 719_468
-    return True
+    return civil_days(century * 100 + year, month, day, days)
 
 
 cdef bint clock_us(Octets cell, Py_ssize_t size, int64_t* us, bint of_day) noexcept:
     """``13:51:30.123`` → microseconds; ``of_day``: at most 23:59:59.999999."""
-    cdef int hours, minutes, seconds, i
+    cdef int hours, minutes, seconds
     cdef int64_t fraction = 0
-    cdef unsigned char digit
     if size < 8 or size == 9 or size > 15 or cell[2] != c":" or cell[5] != c":":
         return False
     hours, minutes, seconds = two(cell), two(cell + 3), two(cell + 6)
     if hours < 0 or minutes < 0 or seconds < 0 or (of_day and (hours > 23 or minutes > 59 or seconds > 59)):
         return False
-    if size > 8:
-        if cell[8] != c".":
-            return False
-        for i in range(9, 15):
-            digit = 0
-            if i < size:
-                digit = cell[i] - 48
-                if digit > 9:
-                    return False
-            fraction = fraction * 10 + digit
+    if size > 8 and (cell[8] != c"." or not fraction_us(cell + 9, size - 9, &fraction)):
+        return False
     us[0] = ((hours * 60 + minutes) * 60 + <int64_t> seconds) * 1_000_000 + fraction
     return True
 
@@ -153,7 +132,7 @@ cdef class DateDecoder(Decoder):
         self.gives = LONG_VALUE
 
     cdef bint decode(self, Octets cell, Py_ssize_t size, Value* value, Buffer* scratch) noexcept:
-        return size == 10 and civil_days(cell, &value.number)
+        return size == 10 and text_days(cell, &value.number)
 
 
 cdef class _TimeDecoder(Decoder):
@@ -187,7 +166,7 @@ cdef class TimestampDecoder(_TimeDecoder):
 
     cdef bint decode(self, Octets cell, Py_ssize_t size, Value* value, Buffer* scratch) noexcept:
         cdef int64_t days, us
-        if size < 19 or cell[10] != c" " or not civil_days(cell, &days) or not clock_us(cell + 11, size - 11, &us, True):
+        if size < 19 or cell[10] != c" " or not text_days(cell, &days) or not clock_us(cell + 11, size - 11, &us, True):
             return False
         return self.fit(days * DAY_US + us, value)
 
@@ -208,7 +187,7 @@ cdef class ZonedTimestampDecoder(Decoder):
         cdef unsigned char* out
         if size < 22 or cell[end] != c"+" or cell[end + 1] != c"0" or cell[end + 2] != c"0" or cell[10] != c" ":
             return False
-        if not civil_days(cell, &unused) or not clock_us(cell + 11, end - 11, &unused, True):
+        if not text_days(cell, &unused) or not clock_us(cell + 11, end - 11, &unused, True):
             return False
         if (end > 19 and end > width) or not reserve(scratch, 32):
             return False
