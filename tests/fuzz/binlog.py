@@ -164,7 +164,7 @@ def read_result(frames: Frames, shape: RowShape, result: bytes) -> None:
         found: Any = text_rows.fetch(file.read, lambda: file.read(size), 0, frames.random.choice([None, 100]))[0]
     except pymysql.Error:
         return
-    encode(found.read(shape, SOURCE, 9), AvroFormat(Registry()))
+    encode(found.read(shape, SOURCE, 9), AvroFormat(Registry()), BLOCK)
 
 
 def lenenc(size: int) -> bytes:
@@ -219,7 +219,7 @@ def logs(frames: Frames) -> Iterator[None]:
                 history: Any = History(table, described)
                 assembler = Assembler(history, Prepared(Path(folder)), START, "shop", by_gtid=True, compiled=True)
                 yield from fed(assembler, events_of(frames, described, image))
-                encode(assembler.take(split=True).events, wire)
+                encode(assembler.take(split=True).events, wire, BLOCK)
 
 
 def fed(assembler: Assembler, events: list[bytes]) -> Iterator[None]:
@@ -236,13 +236,13 @@ def fed(assembler: Assembler, events: list[bytes]) -> Iterator[None]:
         yield from (None for _ in range(before, at))
 
 
-def encode(changes: Any, wire: AvroFormat) -> None:
+def encode(changes: Any, wire: AvroFormat, block: SourceBlock) -> None:
     """All changes by their compiled encoders; the odd ones are decoded."""
     encoders: dict[Any, Any] = {}
     for group in changes.groups:
         encoder = encoders.get(group.shape)
         if encoder is None:
-            encoder = encoders[group.shape] = wire.encoder("shop.db.t", group.shape, BLOCK)
+            encoder = encoders[group.shape] = wire.encoder("shop.db.t", group.shape, block)
         at = group.first if group.event is None else -1
         while at >= 0:
             at = encoder.encode(changes, at, -1, 1, Records(), [], [], state=True)

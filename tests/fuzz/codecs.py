@@ -21,12 +21,10 @@ import binlog
 
 from connect.api import TopicPartition
 from connect.api.tables import TableOptions
-from connect.changes_c import Changes
 from connect.compiled import COMPILED, WHY_NOT_COMPILED
 from connect.errors import ConnectError
 from connect.kafka.consumer import Raw
 from connect.record import ChangeEvent, Op, Row, SinkRecord
-from connect.records_c import Records
 from connect.schema.avro import AvroFormat
 from connect.schema.formats import SourceBlock
 from connect.schema.model import TableId
@@ -148,7 +146,7 @@ def stream(frames: Frames) -> Iterator[None]:
             for _ in range(10):
                 assembler = Assembler(relations, spool, PostgresPosition("1", 1, 0), "connect.", compiled=True)
                 yield from _transaction(frames, assembler, [relation], messages)
-                _encode(assembler.take(split=True).events, wire)
+                binlog.encode(assembler.take(split=True).events, wire, BLOCK)
 
 
 def _transaction(frames: Frames, assembler: Assembler, first: list[bytes], messages: list[bytes]) -> Iterator[None]:
@@ -221,21 +219,6 @@ def _record(frames: Frames, reader: RecordReader, whole: Raw, writer: CopyWriter
     for folded in batch.fold()[0].values():
         writer.rows(folded)
         lines.pack(folded, 0, 10, 1_000_000)
-
-
-def _encode(changes: Any, wire: AvroFormat) -> None:
-    assert isinstance(changes, Changes)
-    encoders: dict[Any, Any] = {}
-    for group in changes.groups:
-        encoder = encoders.get(group.shape)
-        if encoder is None:
-            encoder = encoders[group.shape] = wire.encoder("shop.public.things", group.shape, BLOCK)
-        at = group.first if group.event is None else -1
-        while at >= 0:
-            at = encoder.encode(changes, at, -1, 1, Records(), [], [], state=True)
-            if at >= 0:
-                outcome(lambda: changes[at].after)  # noqa: B023 - called at once
-                at = changes.after(at)
 
 
 def main() -> int:
