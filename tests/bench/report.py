@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import debezium
 import peer
 import plot
+from results import ROWS
 
 from connect.compiled import COMPILED, WHY_NOT_COMPILED
 from connect.local import artifacts
@@ -48,6 +49,9 @@ _RULES: Final = """\
 """
 
 
+_CPU_WORDS: Final = """\
+Seconds of CPU per million rows, median of the runs. Cores busy is all of it times the rows a second: near the number of
+cores, the machine has nothing left to give, and only less CPU a row, of anybody's, would be faster."""
 _COMMANDS: Final = """\
 - Ours: `connect run FILE`, of a file with one source or sink, its addresses, and nothing but `snapshot: {mode: never}`
   for streams and the target's name for sinks
@@ -88,7 +92,7 @@ def write(results: list[dict[str, Any]], inputs: Inputs, *, quick: bool, minutes
         "\n".join(_remarks(results)),
         "## Aims",
         "\n".join(_aims(results)),
-        "## CPU\n\nSeconds of CPU per million rows, median of the runs.",
+        f"## CPU\n\n{_CPU_WORDS}",
         "\n".join(_cpu(results)),
         "## Rules",
         _RULES.format(worker=f"{worker_start:.1f}").rstrip(),
@@ -145,8 +149,8 @@ def _aims(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _cpu(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    yield "| measure | side | its own processes | servers |"
-    yield "|---|---|---|---|"
+    yield "| measure | side | its own processes | servers | cores busy |"
+    yield "|---|---|---|---|---|"
     for result in results:
         for side in ("connect", "peer"):
             found = {name: value for name, value in result["figures"].items() if name.startswith(side + _CPU)}
@@ -154,7 +158,9 @@ def _cpu(results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
                 continue
             named = {name.removeprefix(side + _CPU): value for name, value in found.items()}
             own = {name: named.pop(name) for name in ("supervisor", "task", "worker") if name in named}
-            yield f"| `{result['measure']}` | {side} | {_each(own)} | {_each(named)} |"
+            rate = result["value" if side == "connect" else "peer"] if result["unit"] == ROWS else None
+            busy = f"{rate * sum(found.values()) / 1e6:.2g}" if rate else ""
+            yield f"| `{result['measure']}` | {side} | {_each(own)} | {_each(named)} | {busy} |"
 
 
 def _each(figures: Mapping[str, float]) -> str:
