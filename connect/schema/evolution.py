@@ -157,6 +157,8 @@ def _published(published: TableSchema, field: Field) -> Field:
         return field if field.optional or field.default not in (NO_DEFAULT, None) else replace(field, optional=True)
     if field.name in published.key:
         return was  # Invariant of S14: the same key, the same bytes, whatever its default or comment
+    if not field.optional and field.default is NO_DEFAULT and not was.optional and was.type == field.type:
+        field = replace(field, default=was.default)  # records from before the column have nothing else (V3)
     return replace(field, optional=True) if was.optional else field
 
 

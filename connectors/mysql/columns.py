@@ -6,7 +6,7 @@ MariaDB's JSON is ``json`` where the column has the JSON_VALID check that the al
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Column:
         generated: How it is computed, "" for a plain column.
         invisible: Left out of ``SELECT *``; in the log it is like any other.
         comment: As written.
+        added: Whether a statement of the log added it, to a table that may have had rows. No part of what it is.
+        fill: What those rows got in it, as ``default`` has it; None for NULL, for what is computed and where not added.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Column:
     generated: Literal["", "stored", "virtual"] = ""
     invisible: bool = False
     comment: str = ""
+    added: bool = field(default=False, compare=False)
+    fill: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ _DEFAULT_LENGTH: Final = {"char": 1, "binary": 1, "bit": 1, "decimal": 10, "vect
 _BYTES_OF: Final = ((0xFF, "tiny"), (0xFFFF, ""), (0xFFFFFF, "medium"), (0xFFFFFFFF, "long"))
 _MAX_FLOAT_BITS: Final = 24
 _NO_LENGTH: Final = frozenset(("tinyint", "smallint", "mediumint", "int", "bigint", "float", "double", "year"))
+_NUMBERS: Final = (_NO_LENGTH - {"year"}) | {"decimal", "bit"}
 _TEMPORAL: Final = frozenset(("time", "datetime", "timestamp"))
 
 
@@ -127,6 +128,7 @@ class ColumnClause:
         column: Its ``charset`` is None where the statement leaves it to the table's default.
         primary: Whether the definition makes it the primary key.
         unique: Whether it has a unique index of its own.
+        fill: What rows that are there get in a new column, as ``Column.fill`` has it.
         place: "" at the end or where it was, ``FIRST``, or the column that it follows, behind a ``>``.
     """
 
@@ -135,10 +137,12 @@ class ColumnClause:
         self.place = ""
         self._fields: dict[str, Any] = {}
         self._mariadb = mariadb
+        self._computed = False
         self._type(cursor, sql_mode)
         while cursor:
             self._attribute(cursor)
         self.column = Column(name, **self._fields)
+        self.fill = self.column.default if self._computed or self.column.nullable else _implicit(self.column)
 
     def _type(self, cursor: Cursor, sql_mode: int) -> None:
         word = cursor.name().lower()
@@ -160,7 +164,7 @@ class ColumnClause:
         self._fields["data_type"] = name
         if word == "serial":
             self._fields |= {"unsigned": True, "nullable": False}
-            self.unique = True
+            self.unique = self._computed = True
         if national:
             self._fields["charset"] = "utf8mb3"
         if name == "json" and self._mariadb:
@@ -199,6 +203,15 @@ class ColumnClause:
         """Note what an attribute says."""
         self._fields |= fields
 
+    def default(self, cursor: Cursor) -> None:
+        """DEFAULT: a constant, an expression or NULL."""
+        self.set(default=default_value(cursor))
+        self._computed = True
+
+    def count(self, _: Cursor) -> None:
+        """AUTO_INCREMENT: each row gets a number of its own."""
+        self._computed = True
+
     def collate(self, cursor: Cursor) -> None:
         """COLLATE: its character set, where it has one."""
         charset = collation_value(cursor)
@@ -219,6 +232,7 @@ class ColumnClause:
     def generated(self, cursor: Cursor) -> None:
         """AS (expression) [VIRTUAL | STORED | PERSISTENT]."""
         cursor.group()
+        self._computed = True
         self.set(generated="stored" if cursor.accept("STORED") or cursor.accept("PERSISTENT") else "virtual")
 
     def as_bytes(self, _: Cursor) -> None:
@@ -279,7 +293,8 @@ _ATTRIBUTES: Final[dict[str, Callable[[ColumnClause, Cursor], None]]] = {
     "UNICODE": lambda clause, _: clause.set(charset="ucs2"),
     "BYTE": ColumnClause.as_bytes,
     "NOT": _not_null,
-    "DEFAULT": lambda clause, cursor: clause.set(default=default_value(cursor)),
+    "DEFAULT": ColumnClause.default,
+    "AUTO_INCREMENT": ColumnClause.count,
     **dict.fromkeys(("PRIMARY", "KEY"), ColumnClause.primary_key),
     "UNIQUE": ColumnClause.unique_key,
     "COMMENT": lambda clause, cursor: clause.set(comment=cursor.take().text),
@@ -355,6 +370,15 @@ def converted(column: Column, charset: str) -> Column:
         return wider
     characters = holds // (max_bytes(column.charset or charset) or 1)
     return replace(wider, data_type=_smallest(characters * (max_bytes(charset) or 1), "text"))
+
+
+def _implicit(column: Column) -> str | None:
+    """What a NOT NULL column without a DEFAULT gives rows that are there; None for dates, bytes and the like."""
+    if column.data_type == "enum":
+        return column.members[0]
+    if column.data_type in _NUMBERS:
+        return "0"
+    return "" if column.data_type in TEXT_TYPES or column.data_type == "set" else None
 
 
 def _smallest(size: int, kind: str) -> str:

@@ -21,11 +21,13 @@ class Draft:
 
     Args:
         definition: The table before.
+        filled: Whether it may have rows, which get something in a column that is added.
 
     Every method raises ``NotUnderstoodError`` where the table is not of the form that the statement takes for granted.
     """
 
-    def __init__(self, definition: TableDefinition) -> None:
+    def __init__(self, definition: TableDefinition, *, filled: bool = True) -> None:
+        self._filled = filled
         self._table = definition.table
         self._engine = definition.engine
         self.charset = definition.charset
@@ -60,16 +62,17 @@ class Draft:
             if if_missing:
                 return
             raise NotUnderstoodError(f"there is a column {clause.column.name} already")
-        self._place(self._finished(clause.column), clause.place, len(self._columns))
+        column = replace(clause.column, added=True, fill=clause.fill) if self._filled else clause.column
+        self._place(self._finished(column), clause.place, len(self._columns))
         self._keys_of(clause)
 
     def change(self, old: str, clause: ColumnClause, *, if_there: bool = False) -> None:
-        """CHANGE and MODIFY COLUMN."""
+        """CHANGE and MODIFY COLUMN: what older rows got in it stays theirs."""
         if if_there and not self.has(old):
             return
         at = self._index(old)
-        del self._columns[at]
-        self._place(self._finished(clause.column), clause.place, at)
+        was = self._columns.pop(at)
+        self._place(self._finished(replace(clause.column, added=was.added, fill=was.fill)), clause.place, at)
         self._rename_in_keys(old, clause.column.name)
         if clause.column.name in self._primary:
             self._not_null(self._primary)

@@ -213,7 +213,7 @@ class History:
         """The catalogue's words for the same columns: it prints defaults as it keeps them, and knows every index."""
         table = definition.table
         now = self._catalog.tables([table]).get(table) if table in self._captured else None
-        return now if now is not None and _alike(now, definition) else definition
+        return _with_fills(now, definition) if now is not None and _alike(now, definition) else definition
 
     # Statements.
 
@@ -422,6 +422,12 @@ def _alike(one: TableDefinition, other: TableDefinition) -> bool:
         return [replace(column, default=None) for column in definition.columns]
 
     return one.primary_key == other.primary_key and bare(one) == bare(other)
+
+
+def _with_fills(now: TableDefinition, definition: TableDefinition) -> TableDefinition:
+    """The catalogue does not know what older rows got in columns that were added."""
+    pairs = zip(now.columns, definition.columns, strict=True)
+    return replace(now, columns=tuple(replace(column, added=was.added, fill=was.fill) for column, was in pairs))
 
 
 def _not_understood(table: TableId, known: Known) -> Failed:

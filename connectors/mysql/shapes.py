@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.errors import Failed
 from connect.record import RowShape
-from connect.schema.model import NO_DEFAULT, Field, Kind, TableSchema
+from connect.schema.model import AS_DEFAULT, NO_DEFAULT, Field, Kind, TableSchema
 from connectors.mysql.agreement import OLD_TEMPORAL, resolve
 from connectors.mysql.compiled import compiled_log_decoder, compiled_text_decoder, image_split, text_split
 from connectors.mysql.row_image import LogTable, RowForm, width
@@ -133,11 +135,16 @@ def _field(table: TableId, column: Column, key: tuple[str, ...], options: TypeOp
             hint="Run a newer version of Connect, or take the table out of `tables:`.",
         )
     optional = column.nullable or (may_be_null(column, options) and column.name not in key)
-    return Field(column.name, type_, optional, constant_default(column, type_, options), column.comment or None)
+    default = constant_default(column, type_, options)
+    fill = constant_default(replace(column, default=column.fill), type_, options) if column.added else AS_DEFAULT
+    return Field(column.name, type_, optional, default, column.comment or None, fill)
 
 
 # Their text in the catalogue depends on the session's time zone, or is not the bytes themselves.
 _NO_CONSTANT: Final = frozenset(("timestamp", "json")) | BLOB_TYPES
+
+
+_EXACT: Final = Context(prec=100, rounding=ROUND_HALF_UP)
 
 
 def constant_default(column: Column, type_: Type, options: TypeOptions) -> object:
@@ -148,7 +155,7 @@ def constant_default(column: Column, type_: Type, options: TypeOptions) -> objec
         return column.default
     try:
         value = text_decoder(column, options)(_default_cell(column))
-    except (Failed, ValueError, LookupError):
+    except (Failed, ValueError, LookupError, ArithmeticError):
         return NO_DEFAULT
     return NO_DEFAULT if value is None or type_.kind in {Kind.ARRAY, Kind.STRUCT} else value
 
@@ -159,6 +166,8 @@ def _default_cell(column: Column) -> Any:
         digits = default[2:-1] if default[:2].lower() == "b'" else f"{int(default):b}"
         return int(digits or "0", 2).to_bytes(((column.length or 1) + 7) // 8, "big")
     if column.data_type == "decimal":
-        whole, _, fraction = default.partition(".")
-        return f"{whole}.{fraction.ljust(column.scale or 0, '0')}".rstrip(".").encode()
+        scale = Decimal(1).scaleb(-(column.scale or 0))
+        return f"{Decimal(default).quantize(scale, context=_EXACT):f}".encode()
+    if column.data_type == "datetime" and len(default) == len("2000-01-01"):
+        return f"{default} 00:00:00".encode()
     return default.encode()

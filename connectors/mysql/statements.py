@@ -29,7 +29,9 @@ class CreateTable:
 
     def build(self, database_charset: str | None) -> TableDefinition:
         """The table; NotUnderstoodError where it cannot be made."""
-        draft = Draft(TableDefinition(self.table, (), charset=self.charset or database_charset, engine=self.engine))
+        draft = Draft(
+            TableDefinition(self.table, (), charset=self.charset or database_charset, engine=self.engine), filled=False
+        )
         for change in self.changes:
             change(draft)
         return draft.definition()

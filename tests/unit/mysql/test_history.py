@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from connect.api import TableOptions
 from connect.errors import Failed, Retriable
-from connect.schema.model import TableId
+from connect.schema.model import AS_DEFAULT, NO_DEFAULT, TableId
 from connectors.mysql.columns import Column, TableDefinition
 from connectors.mysql.definition_notes import from_note, note_name, table_of, to_note
 from connectors.mysql.history import History
@@ -76,6 +77,11 @@ def table_map(columns, name=b"t", names=None):
         data = b"".join(bytes([len(one)]) + one for one in names)
         body += b"\4" + bytes([len(data)]) + data
     return body
+
+
+def shape_of(made):
+    """The table as an event without rows has it."""
+    return run(made, "TRUNCATE t").truncated[0]
 
 
 def names(table):
@@ -347,3 +353,55 @@ def test_rows_that_come_or_go_unlogged_are_told():
 
     assert run(made, "ALTER TABLE t DROP PARTITION p").warning.startswith("db.t: rows came or went")
     assert run(made, "ALTER TABLE x DROP PARTITION p").warning == ""
+
+
+@pytest.mark.parametrize(
+    ("alters", "fill"),
+    [
+        (["ADD c int DEFAULT 1", "ALTER c SET DEFAULT 2"], 1),
+        (["ADD c int", "ALTER c SET DEFAULT 2"], NO_DEFAULT),
+        (["ADD c int NOT NULL DEFAULT 1", "ALTER c DROP DEFAULT"], 1),
+        (
+            ["ADD c int DEFAULT 1", "MODIFY c bigint DEFAULT 2", "CHANGE c d bigint DEFAULT 3", "RENAME COLUMN d TO c"],
+            1,
+        ),
+        (["ADD c int DEFAULT 1", "DROP c", "ADD c int DEFAULT 2", "ALTER c SET DEFAULT 3"], 2),
+        (["ADD c int NOT NULL", "ALTER c SET DEFAULT 2"], 0),
+        (["ADD c int DEFAULT (1 + 1)", "ALTER c SET DEFAULT 2"], NO_DEFAULT),
+        (["ADD c enum('a', 'b') NOT NULL", "ALTER c SET DEFAULT 'b'"], "a"),
+        (["ADD c varchar(5) NOT NULL", "ALTER c SET DEFAULT 'b'"], ""),
+        (["ADD c decimal(5, 2) DEFAULT 1.005", "ALTER c SET DEFAULT 2"], Decimal("1.01")),
+        (["ADD c datetime DEFAULT '2000-01-02'", "ALTER c DROP DEFAULT"], 946_771_200_000),
+    ],
+)
+@pytest.mark.parametrize("restarted", [False, True])
+def test_F107_what_older_rows_got_in_an_added_column_stays_what_it_was(alters, fill, restarted):
+    made, catalog = started(ONE)
+    notes = {}
+    for alter in alters:
+        notes |= run(made, f"ALTER TABLE t {alter}").notes
+    if restarted:
+        made = history(catalog, json.loads(json.dumps(notes)))
+
+    assert shape_of(made).schema.column("c").fill == fill
+
+
+def test_F107_what_a_table_is_made_with_fills_nothing():
+    made, catalog = started()
+    catalog.now = {}
+    run(made, "CREATE TABLE t (id int PRIMARY KEY, c int DEFAULT 1)")
+
+    assert shape_of(made).schema.column("c").fill is AS_DEFAULT
+
+
+def test_F107_a_tool_that_swaps_tables_keeps_what_older_rows_got():
+    made, _ = started(ONE)
+    for sql in [
+        "CREATE TABLE _t_gho LIKE t",
+        "ALTER TABLE _t_gho ADD c int DEFAULT 1",
+        "RENAME TABLE t TO _t_del, _t_gho TO t",
+        "ALTER TABLE t ALTER c SET DEFAULT 2",
+    ]:
+        run(made, sql)
+
+    assert shape_of(made).schema.column("c").fill == 1

@@ -71,6 +71,12 @@ def test_V3_an_added_column_has_the_default_that_older_rows_have(fill, optional)
     assert evolve(published, table(*OLD.columns, added)).schema.column("c").default == 2  # of rows that come
 
 
+def test_V3_records_from_before_an_added_column_can_be_read_when_its_default_was_dropped():
+    added = Field("c", INT, optional=False, fill=1)
+    published = evolve(OLD, table(*OLD.columns, added)).schema
+    assert evolve(published, table(*OLD.columns, added)).schema == published
+
+
 def test_V3_an_added_required_column_with_a_constant_default_keeps_it():
     added = Field("c", INT, optional=False, default=1)
     assert evolve(OLD, table(*OLD.columns, added)).schema.column("c") == added
