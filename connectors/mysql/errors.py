@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 UNREACHABLE: Final = "source_unreachable"
 
-_AGAIN: Final = "Connect tries again by itself; if it lasts, look at the server's log and at the network between."
+_AGAIN: Final = "Check the address; if it lasts, look at the server's log and at the network between."
 _FULL: Final = "The server is out of connections, memory or disk: raise max_connections or free space."
-_LOCKED: Final = "A lock is held by another transaction; Connect tries again by itself."
+_LOCKED: Final = "A lock is held by another transaction."
 _BUDGET: Final = "The statement was ended: snapshot.max_query, a limit of the account, or somebody's KILL QUERY."
 _LOGIN: Final = "Set the right password in `password:` or in the URL."
 _UNKNOWN: Final = ("source_error", "The server refused what Connect asked for; its log says more.")
@@ -34,7 +34,7 @@ _BY_NUMBER: Final[dict[int, tuple[str | None, str]]] = {
     1129: (None, "The server blocks this host after too many errors: FLUSH HOSTS;"),
     1205: (None, _LOCKED),
     1213: (None, _LOCKED),
-    1412: (None, "The table was altered at that moment; Connect tries again by itself."),
+    1412: (None, "The table was altered at that moment."),
     **dict.fromkeys((1317, 1969, 3024), ("query_budget", _BUDGET)),
     **dict.fromkeys((1045, 1820, 1862, 3118, 4151), ("password", _LOGIN)),
     1698: ("permission", "The account logs in by its socket only: ALTER USER … IDENTIFIED BY '…';"),

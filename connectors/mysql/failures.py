@@ -14,7 +14,7 @@ _SERVER: Final[dict[str, tuple[str, str, str]]] = {
     "source_unreachable": (
         "The MySQL or MariaDB server did not answer, refused the connection for now, or the link broke.",
         _WAITS,
-        "Connect tries again by itself; if it lasts, check the address, the server's log and the network between.",
+        "A worker tries again by itself; if it lasts, check the address, the server's log and the network between.",
     ),
     "stopping": (
         "The source was asked to stop while it waited for the server.",
@@ -79,7 +79,7 @@ _SERVER: Final[dict[str, tuple[str, str, str]]] = {
     "server_changed": (
         "The address led a snapshot to another server than the stream: a failover, or a balancer in between.",
         _WAITS,
-        "Connect starts over from the stored position by itself; if it lasts, name one server in the URL.",
+        "A worker starts over from the stored position by itself; if it lasts, name one server in the URL.",
     ),
     "source_error": (
         "The server refused a statement for a reason that Connect does not know.",
@@ -246,7 +246,7 @@ _TABLES: Final[dict[str, tuple[str, str, str]]] = {
     "ddl_under_way": (
         "Captured tables are being altered all the time, so that their columns have no position in the log.",
         _WAITS,
-        "Connect tries again by itself; it goes on once the statements have ended.",
+        "A worker tries again by itself; it goes on once the statements have ended.",
     ),
     "history_note": (
         "The stored definition of a table is not one that this version understands.",

@@ -18,7 +18,7 @@ _ARTIFICIAL: Final = log.ARTIFICIAL
 _IGNORABLE: Final = log.IGNORABLE
 _LOW: Final = 0xFFFFFFFF
 _BEGIN: Final = 4  # the first event of a file
-_AGAIN: Final = "It is read once more; if the log is damaged on the server's disk, that does not help."
+_AGAIN: Final = "Damaged on its way, it is whole when it is read once more; damaged on the server's disk, it stays so."
 
 
 class Header(NamedTuple):

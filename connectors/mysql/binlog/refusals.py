@@ -48,7 +48,7 @@ def dump_error(packet: bytes, connector: str) -> ConnectError:
     """What a packet that ended the stream means: an error of the server, or its end of file."""
     where = f"{connector}: reading the binlog"
     if not packet or packet[0] != _ERROR:
-        return Retriable(f"{where}: the server ended the stream", code=UNREACHABLE, hint="It is asked again.")
+        return Retriable(f"{where}: the server ended the stream", code=UNREACHABLE, hint="Was it shut down?")
     number = _NUMBER(packet, 1)[0]
     words = packet[9:] if packet[3:4] == b"#" else packet[3:]
     text = " ".join(words.decode(errors="replace").split())

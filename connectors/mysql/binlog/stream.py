@@ -159,7 +159,9 @@ class BinlogStream:
         while True:
             data = read(_READ_BYTES)
             if not data:
-                raise Retriable(f"{self._connector}: the server ended the stream", code=UNREACHABLE, hint="Shut down?")
+                raise Retriable(
+                    f"{self._connector}: the server ended the stream", code=UNREACHABLE, hint="Was it shut down?"
+                )
             events = packets.split(data)
             if events and not self._bursts.put(events, sum(map(len, events))):
                 return
@@ -170,5 +172,5 @@ class BinlogStream:
         if isinstance(error, TimeoutError):
             message, hint = "no word from the server although it was asked for heartbeats", "The link is half open?"
         else:
-            message, hint = f"the link to the server broke: {error.strerror or error}", "Connect tries again by itself."
+            message, hint = f"the link to the server broke: {error.strerror or error}", "Look at the network between."
         return Retriable(f"{self._connector}: {message}", code=UNREACHABLE, hint=hint)

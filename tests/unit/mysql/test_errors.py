@@ -1,10 +1,13 @@
+import ast
 import ssl
+from pathlib import Path
 
 import pymysql
 import pytest
 
 from connect.errors import Failed, Retriable
 from connect.schema.model import TableId
+from connectors.mysql import errors
 from connectors.mysql.errors import translate
 from connectors.mysql.failures import FAILURES
 
@@ -71,3 +74,17 @@ def test_a_missing_right_on_a_table_comes_with_its_grant():
     error = pymysql.OperationalError(1142, "SELECT command denied")
     found = translate(error, "shop", account="'cdc'@'%'", table=TableId("shop", "or`ders"))
     assert found.hint == "GRANT SELECT ON `shop`.`or``ders` TO 'cdc'@'%';"
+
+
+def test_a_hint_does_not_promise_what_only_a_worker_does():
+    """``peek``, ``init`` and ``doctor`` print it too, and they end."""
+    promises = ("by itself", "asked again", "Connect tries", "Connect starts")
+    modules = [path for path in Path(errors.__file__).parent.rglob("*.py") if path.name != "preflight.py"]
+    said = {
+        node.value
+        for path in modules
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if any(promise in node.value for promise in promises)
+    }
+    assert {text for text in said if "A worker" not in text and "\n" not in text} == set()
