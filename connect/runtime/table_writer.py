@@ -276,7 +276,7 @@ class TableWriter:
         if not change.shape.schema.key:
             self._append(binding, change, send, now_us)
             return Written([])
-        keys = [self._write_keyed(binding, part, send, now_us) for part in _split_key_change(change)]
+        keys = [self._write_keyed(binding, part, send, now_us) for part in _split_key_change(change, binding.encoder)]
         after = change.after
         lacking = binding.state is not None and after is not None and UNAVAILABLE in after.cells
         return Written(keys, lacking=lacking, lives=change.op is not Op.DELETE)
@@ -399,10 +399,10 @@ def _under(row: Row | None, shape: RowShape) -> Row | None:
     return None if row is None else row.under(shape)
 
 
-def _split_key_change(change: ChangeEvent) -> list[ChangeEvent]:
+def _split_key_change(change: ChangeEvent, encoder: Encoder) -> list[ChangeEvent]:
     """An UPDATE that changes the key is a delete of the old key and a create of the new one (F23)."""
     before, after = change.before, change.after
-    if change.op is not Op.UPDATE or before is None or after is None or not _key_differs(before, after):
+    if change.op is not Op.UPDATE or before is None or after is None or not _key_differs(before, after, encoder):
         return [change]
     return [
         replace(change, op=Op.DELETE, after=None),
@@ -410,9 +410,12 @@ def _split_key_change(change: ChangeEvent) -> list[ChangeEvent]:
     ]
 
 
-def _key_differs(before: Row, after: Row) -> bool:
+def _key_differs(before: Row, after: Row, encoder: Encoder) -> bool:
+    """Whether the record keys are others; what the log has otherwise may be written alike: a float's -0 and 0."""
     index = after.shape.schema.index
-    return any(before.cells[index[name]] != after.cells[index[name]] for name in after.shape.schema.key)
+    if all(before.cells[index[name]] == after.cells[index[name]] for name in after.shape.schema.key):
+        return False
+    return encoder.key(before) != encoder.key(after)
 
 
 _OF_A_VALUE: Final = frozenset({"unrepresentable_value", "undecodable_value"})

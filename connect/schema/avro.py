@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from connect.compiled import COMPILED
 from connect.errors import Failed, Retriable
 from connect.record import UNAVAILABLE, Op
-from connect.schema.avro_codec import branches, cell_writer, constant, field_writer, integer, string
+from connect.schema.avro_codec import FLOAT_BYTES, branches, cell_writer, constant, field_writer, integer, string
 from connect.schema.avro_schema import field_names, schema_text
 from connect.schema.decimals import UnrepresentableError
 from connect.schema.envelope import (
@@ -204,8 +204,14 @@ def _refuse_null() -> bytes:
     raise UnrepresentableError(NULL_IN_REQUIRED)
 
 
+_SIGN: Final = 0x80  # in the last byte of a float
+
+
 class _Keys:
-    """Writes the key of one shape: the same bytes for the same key, always (S14)."""
+    """Writes the key of one shape: the same bytes for the same key, always (S14).
+
+    A negative zero is written as zero: to a unique index they are one key, so to a topic too.
+    """
 
     def __init__(self, shape: RowShape, schema_id: int) -> None:
         schema = shape.schema
@@ -226,6 +232,9 @@ class _Keys:
                 write(out, cell)
             except BAD_VALUE as error:
                 raise unrepresentable(self._table, field, error) from error
+            size = FLOAT_BYTES.get(field.type.kind, 0)
+            if size and out[-1] == _SIGN and not any(out[-size:-1]):
+                out[-1] = 0
         return bytes(out)
 
 

@@ -44,7 +44,7 @@ from connect.record_c cimport (
 from connect.changes_c import AT, ROW
 from connect.errors import Failed
 from connect.record import Picked, text
-from connect.schema.avro_codec import branches, cell_writer, constant, field_writer
+from connect.schema.avro_codec import FLOAT_BYTES, branches, cell_writer, constant, field_writer
 from connect.schema.avro_schema import field_names
 from connect.schema.envelope import SOURCE_PREFIX, VERSION, blank, placeholder
 from connect.schema.model import DECIMAL, VARIABLE_SCALE_DECIMAL, Kind
@@ -463,6 +463,17 @@ cdef class _Source:
         return True
 
 
+cdef void _without_sign_of_zero(Buffer* out, Py_ssize_t size) noexcept:
+    """Make the float at the end zero, if it is a negative zero."""
+    cdef Py_ssize_t i
+    if out.data[out.size - 1] != 0x80:
+        return
+    for i in range(out.size - size, out.size - 1):
+        if out.data[i]:
+            return
+    out.data[out.size - 1] = 0
+
+
 def compiled_encoder(twin, shape, source, *, envelope):
     """The compiled encoder of a shape, or the twin where rows of that shape are no bytes that C can split."""
     split, picks, width = shape.split, range(len(shape.schema.columns)), len(shape.schema.columns)
@@ -484,6 +495,7 @@ cdef class Encoder:
     cdef Py_ssize_t _width
     cdef Py_ssize_t _key_count
     cdef Py_ssize_t* _key_at  # indices of columns
+    cdef Py_ssize_t* _float_at  # bytes of those that are floats; else 0
     cdef Cell* _before
     cdef Cell* _after
     cdef Buffer _before_scratch
@@ -501,7 +513,8 @@ cdef class Encoder:
         self._before = <Cell*> calloc(width or 1, sizeof(Cell))
         self._after = <Cell*> calloc(width or 1, sizeof(Cell))
         self._key_at = <Py_ssize_t*> calloc(len(shape.schema.key) or 1, sizeof(Py_ssize_t))
-        if self._before == NULL or self._after == NULL or self._key_at == NULL:
+        self._float_at = <Py_ssize_t*> calloc(len(shape.schema.key) or 1, sizeof(Py_ssize_t))
+        if self._before == NULL or self._after == NULL or self._key_at == NULL or self._float_at == NULL:
             raise MemoryError
 
     def __init__(self, twin, shape, split, picks, Py_ssize_t width, source, envelope):
@@ -518,12 +531,14 @@ cdef class Encoder:
         self._key_count = len(schema.key)
         for i, name in enumerate(schema.key):
             self._key_at[i] = schema.index[name]
+            self._float_at[i] = FLOAT_BYTES.get(schema.column(name).type.kind, 0)
         self._now.us = self._ts.us = MOST_US + 1
 
     def __dealloc__(self):
         free(self._before)
         free(self._after)
         free(self._key_at)
+        free(self._float_at)
         free(self._before_scratch.data)
         free(self._after_scratch.data)
         free(self._out.data)
@@ -683,8 +698,16 @@ cdef class Encoder:
                 return True
         return False
 
-    cdef bint _differ(self, Cell* old, Cell* new) noexcept:
-        """Whether the key of both rows is another one."""
+    cdef bint _differ(self, Cell* old, Cell* new) except -1:
+        """Whether the record keys of both rows are others; what the log has otherwise may be written alike."""
+        if not self._cells_differ(old, new):
+            return False
+        if not self._put_key(old):
+            return True
+        before = self._written(&self._key)
+        return not self._put_key(new) or before != self._written(&self._key)
+
+    cdef bint _cells_differ(self, Cell* old, Cell* new) noexcept:
         cdef Py_ssize_t i, cell
         for i in range(self._key_count):
             cell = self._columns.columns[self._key_at[i]].cell
@@ -725,6 +748,8 @@ cdef class Encoder:
             cell = &cells[self._columns.columns[column].cell]
             if cell.kind != DATA_CELL or not self._columns.put(&self._key, column, cell.data, cell.size):
                 return False
+            if self._float_at[i]:
+                _without_sign_of_zero(&self._key, self._float_at[i])
         return True
 
     cdef bint _put_event(self, event, Cell* old, Cell* new, int64_t now_us) except -1:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Write = Callable[[bytearray, Any], None]
 
 BRANCH: Final = (b"\x00", b"\x02")  # the first and the second branch of a union
+FLOAT_BYTES: Final = {Kind.FLOAT32: 4, Kind.FLOAT64: 8}
 
 
 def zigzag(number: int) -> bytes:

@@ -189,9 +189,10 @@ class _Rows:
             if cell is None or cell is UNAVAILABLE:
                 raise key_missing(self._table, field, cell)
             try:
-                values[field.name] = self._convert[i](cell)
+                value = self._convert[i](cell)
             except BAD_VALUE as error:
                 raise unrepresentable(self._table, field, error) from error
+            values[field.name] = 0.0 if value == 0 and isinstance(value, float) else value  # -0.0 is the same key
         return values
 
 

@@ -383,16 +383,19 @@ COLUMNS = {
         ("a varchar(10), n decimal(12,2), b int, primary key (b, a)", [(15, b"\x28\0"), (246, b"\x0c\2"), (3, b"")]),
         ("a varchar(10), b int, primary key (b, a)", [(15, b"\x28\0"), (3, b"")]),
     ],
+    "f": [("a double, b float, primary key (a, b)", [(5, b"\x08"), (4, b"\4")])],
     "bare": [("x text", [(252, b"\2")])],
     "other": [("id int primary key", [(3, b"")])],  # not captured
 }
 CELLS = {
     3: st.sampled_from([1, 2, 3]).map(lambda n: struct.pack("<i", n)),
+    4: st.sampled_from([0.0, -0.0, 1.5]).map(lambda x: struct.pack("<f", x)),
+    5: st.sampled_from([0.0, -0.0, 1.5]).map(lambda x: struct.pack("<d", x)),
     15: st.sampled_from(["", "p", "Ünï", "x" * 40]).map(lambda s: bytes([len(s.encode())]) + s.encode()),
     246: st.sampled_from([b"\x80\0\0\0\1\x32", b"\x7f\xff\xff\xff\xfe\xcd"]),
     252: st.sampled_from([b"\0\0", b"\2\0hi", b"\2\0\xff\xff"]),
 }
-KEYS = {"t": {0}, "u": {0, 1, 2}, "bare": set(), "other": {0}}
+KEYS = {"t": {0}, "u": {0, 1, 2}, "f": {0, 1}, "bare": set(), "other": {0}}
 TABLES = {name: i + 7 for i, name in enumerate(COLUMNS)}
 
 
@@ -590,7 +593,7 @@ class Chain:
             TableId("db", name): writer_of(
                 name, TableOptions(views=views if KEYS[name] else (View.EVENTS,), value=value)
             )
-            for name in ("t", "u", "bare")
+            for name in ("t", "u", "f", "bare")
         }
         self.guest = Guest(None, {TableId("db", "t"): TableProgress()})
         self.writer = StreamWriter(
@@ -689,3 +692,22 @@ def test_S4_a_log_resumed_inside_a_transaction_is_the_same(tmp_path_factory, eve
 
 def end_of(event):
     return int.from_bytes(event[13:17], "little")
+
+
+@pytest.mark.parametrize("value", ["envelope", "row"])
+@pytest.mark.parametrize(
+    ("kind", "packed", "zeros"), [("double", "<d", b"\0" * 8), ("float", "<f", b"\0" * 4)], ids=["double", "float"]
+)
+def test_S14_a_negative_zero_is_the_same_key_as_zero(kind, packed, zeros, value):
+    def keys():
+        code, meta = {"double": (5, b"\x08"), "float": (4, b"\4")}[kind]
+        definition = parse(f"CREATE TABLE t (k {kind} PRIMARY KEY)", "db", mariadb=False).build("utf8mb4")
+        shape = log_table(definition, parse_table_map(table_map([(code, meta)])), TypeOptions()).shape
+        encoder = AvroFormat(Registry()).encoder("t", shape, BLOCK, value)
+        return [encoder.key(Row(shape, image([struct.pack(packed, x)]))) for x in (0.0, -0.0, -1.0)]
+
+    one, other = both(keys)
+    assert one == other
+    assert one[0] == one[1]
+    assert one[0].endswith(zeros)
+    assert one[2].endswith(struct.pack(packed, -1.0))

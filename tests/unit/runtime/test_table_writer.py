@@ -90,6 +90,21 @@ def test_F23_a_changed_key_is_a_delete_with_tombstone_and_a_create(topics):
     assert len(keys) == 2
 
 
+def test_F23_a_key_that_a_unique_index_takes_for_the_same_is_the_same(topics):
+    ratio = plain_shape(TableSchema(TABLE, (Field("code", Type(Kind.FLOAT64), optional=False),), ("code",)))
+    writer().write(event(Op.UPDATE, [-0.0], [0.0], shape=ratio), topics.send, 0)
+    assert topics.of("shop.public.coupons") == [(0.0, "u")]
+    assert str(topics.records[0].key) == "0.0"
+
+
+def test_F23_two_texts_of_one_key_are_one_key(topics):
+    schema = TableSchema(TABLE, (Field("code", Type(Kind.FLOAT64), optional=False),), ("code",))
+    written = RowShape(schema, list, (float,))
+    changed = ChangeEvent(Op.UPDATE, written, Row(written, ["-0"]), Row(written, ["0"]), (), 0, 7)
+    writer().write(changed, topics.send, 0)
+    assert topics.of("shop.public.coupons") == [(0.0, "u")]
+
+
 def test_an_update_under_the_same_key_stays_one_record(topics):
     writer().write(event(Op.UPDATE, ["A", 4], ["A", 5]), topics.send, 0)
     assert topics.of("shop.public.coupons") == [("A", "u")]
