@@ -32,7 +32,7 @@ _IDLE_IN_TRANSACTION: Final = 30
 _LOCK_SECONDS: Final = 15
 _NAME_CHARACTERS: Final = 64
 _CLEARED_AT_ONCE: Final = 20_000
-_MADE: Final = re.compile(r"connect_[0-9a-f]{16}")
+_MADE: Final = re.compile(r"(connect_[0-9a-f]{16})(?:/(.*))?", re.DOTALL)  # a mark, and the table that it was given
 _ADOPTED: Final = re.compile(r"connect_adopted_[0-9a-f]{16}")
 _MARKER: Final = re.compile(r"\0(\d+)\0")  # a parameter; no name holds NUL
 _DISPLAY_WIDTH: Final = re.compile(r"^(smallint|mediumint|int|bigint)\(\d+\)|^tinyint\((?!1\))\d+\)|^(year)\(4\)")
@@ -214,15 +214,15 @@ class MysqlDatabase:
         for index, column, part in self.rows(_UNIQUE + where + " AND non_unique = 0", self.schema, table):
             keys.setdefault(index, set()).add("" if part else column)
         whole = [frozenset(names) for names in keys.values() if "" not in names]
-        adopted, made = _ADOPTED.search(comment), _MADE.search(comment)
-        identity = adopted or made
-        mark = made[0] if made and not adopted else ""
-        return Table(table, columns, whole, identity[0] if identity else "", mark, len(keys))
+        adopted = _ADOPTED.search(comment)
+        mark = "" if adopted else _mark(table, comment)
+        return Table(table, columns, whole, adopted[0] if adopted else mark, mark, len(keys))
 
     def create(self, table: str, columns: str, key: Sequence[str], mark: str) -> None:
         """See ``Database``."""
         options = f"ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT COLLATE = {self._flavour.collation}"
-        comment = f"COMMENT = 'Made by Connect, which knows it by this mark: {mark}'"
+        text = literal(f"Made by Connect, which knows it by this mark: {mark}/{table}").decode()
+        comment = f"COMMENT = {text}"
         self.ddl(f"CREATE TABLE {self.place(table)} ({columns}, PRIMARY KEY ({quoted(key)})) {options} {comment}")
 
     def adopt(self, table: Table) -> Table:
@@ -330,6 +330,12 @@ def _column(name: str, type_: str, collation: str | None, nullable: str, default
     sql = _DISPLAY_WIDTH.sub(lambda found: found[1] or found[2] or "tinyint", type_)
     filled = default is not None or "auto_increment" in extra.lower() or "generated" in extra.lower()
     return Column(name, f"{sql} COLLATE {collation}" if collation else sql, nullable == "NO", filled)
+
+
+def _mark(table: str, comment: str) -> str:
+    """The mark that a sink gave this table; a copy of it (CREATE TABLE … LIKE) under another name has none."""
+    found = _MADE.search(comment)
+    return found[1] if found and found[2] in {None, table} else ""
 
 
 def _same(key: Sequence[str]) -> str:

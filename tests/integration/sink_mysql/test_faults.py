@@ -301,6 +301,30 @@ def test_invariant_4_a_table_whose_comment_was_changed_is_told_how_it_is_known_a
     assert target.rows() == [(1, "a"), (2, "b")]
 
 
+@pytest.mark.parametrize("name", ["orders", "order by", "q\"u`o'te", "back\\slash"])
+def test_invariant_4_a_copy_of_a_sinks_table_is_somebody_elses(target: Target, name: str) -> None:
+    target.write(target.open(table=name), target.put(1, "a"))
+    quoted = name.replace("`", "``")
+    target.sql(f"CREATE TABLE copy LIKE `{quoted}`")
+    target.write(target.open("other", table="copy"), target.put(2, "b"))
+    [(mark,)] = target.rows("SELECT identity FROM connect_targets WHERE table_name = 'copy'")
+    assert mark.startswith("connect_adopted_")
+    sink = target.open(table=name)
+    target.write(sink, target.put(3, "c"))
+    assert target.rows("SELECT * FROM copy") == [(2, "b")]
+
+
+def test_invariant_4_a_table_that_a_tool_rebuilt_and_swapped_in_is_the_same(target: Target) -> None:
+    sink = target.open()
+    target.write(sink, target.put(1, "a"))
+    target.sql("CREATE TABLE _orders_gho LIKE orders")
+    target.sql("ALTER TABLE _orders_gho ADD INDEX (name(10))")
+    target.sql("INSERT INTO _orders_gho SELECT * FROM orders")
+    target.sql("RENAME TABLE orders TO _orders_del, _orders_gho TO orders")
+    target.write(sink, target.put(2, "b"))
+    assert target.rows() == [(1, "a"), (2, "b")]
+
+
 @pytest.mark.parametrize("name", ["x" * 65, "orders ", "\U0001f986"], ids=["long", "blank", "duck"])
 def test_F137_a_name_that_the_server_would_change_is_refused(target: Target, name: str) -> None:
     with pytest.raises(Failed) as caught:
