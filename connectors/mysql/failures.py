@@ -224,9 +224,9 @@ _TABLES: Final[dict[str, tuple[str, str, str]]] = {
         "Take it out of the file, or add it to the table.",
     ),
     "table_renamed": (
-        "A captured table got a name that is not in the file.",
+        "A captured table got a name that is not in the file, and was changed under it.",
         "Nothing is lost: the position lies before the first change under the new name.",
-        "Name the table in the file's `tables:` and restart, or rename it back.",
+        "Name the table in the file's `tables:` and restart, or take it out of them.",
     ),
     "table_unknown": (
         "The log has rows of a table whose columns at that point are not known.",

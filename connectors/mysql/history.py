@@ -19,6 +19,9 @@ catalogue of now is asked for what a map lacks, and taken column by column where
 definition: of a statement that was not understood, or of other columns, it stops the source. A table that the file
 names later than the first start begins as the catalogue has it now, which may be ahead of the stream: until that passes
 the log's end of then, each statement about the table has the catalogue asked again.
+
+A captured table that is given a name outside the file may get its own back, or a copy in its place (gh-ost in two steps,
+F53): so the first row under the other name stops the source, and nothing before.
 """
 
 from __future__ import annotations
@@ -153,8 +156,8 @@ class History:
         """What decodes the rows events that name this map; None for a table that is not captured.
 
         Raises:
-            Failed: ``schema_mismatch``, ``ddl_not_understood``, ``table_unknown``, and what ``parse_table_map`` and
-                ``shapes.log_table`` raise; the message ends in ``where``.
+            Failed: ``schema_mismatch``, ``ddl_not_understood``, ``table_unknown``, ``table_renamed``, and what
+                ``parse_table_map`` and ``shapes.log_table`` raise; the message ends in ``where``.
         """
         key = map_key(body)
         try:
@@ -164,13 +167,25 @@ class History:
         if len(self._maps) >= _MEMORY:
             self._maps.clear()
         found = None
-        if map_table(body) in self._captured:
+        table = map_table(body)
+        if table not in self._captured:
+            self._check_moved(table, where)
+        else:
             try:
                 found = self._log_table(parse_table_map(body, mariadb=self._catalog.mariadb))
             except Failed as error:
                 raise Failed(error.code, f"{error.message}, at {where}", hint=error.hint) from None
         self._maps[key] = found
         return found
+
+    def _check_moved(self, table: TableId, where: str) -> None:
+        """Rows of a captured table under a name that is not in the file."""
+        for old in self._moved_to(table):
+            raise Failed(
+                "table_renamed",
+                f"{old} was renamed to {table}, which is not in the file, and is changed under that name, at {where}",
+                hint=f"Name {table} in the file's `tables:` and restart.",
+            )
 
     def _log_table(self, table_map: TableMap) -> LogTable:
         table = table_map.table
@@ -227,7 +242,7 @@ class History:
             where: File and position, for messages.
 
         Raises:
-            Failed: ``table_renamed``: a captured table gets a name that is not in the file.
+            Failed: ``table_renamed``: a captured table is emptied under a name that is not in the file.
         """
         names = Names(database, self._catalog.lower_names)
         done = self._legible(parse(sql, names, sql_mode, mariadb=self._catalog.mariadb), sql)
@@ -237,10 +252,16 @@ class History:
             return Effect({}, data=self._concerns(done))
         self._changed = set()
         truncated = self._follow(done, sql, where)
-        warning = ""
+        return Effect(self._notes(), truncated, warning=self._warning(done, sql))
+
+    def _warning(self, done: statements.Statement, sql: str) -> str:
         if isinstance(done, statements.AlterTable) and done.unlogged and done.table in self._captured:
-            warning = f"{done.table}: rows came or went that the log does not carry: {sql[:100]}"
-        return Effect(self._notes(), truncated, warning=warning)
+            return f"{done.table}: rows came or went that the log does not carry: {sql[:100]}"
+        for table in self._changed & self._captured.keys():
+            moved = self._known[table].moved if table in self._known else None
+            if moved is not None:
+                return f"{table}: renamed to {moved}, which is not in the file; a change there would stop the source"
+        return ""
 
     def _legible(self, done: statements.Statement, sql: str) -> statements.Statement:
         """The statement, if its names can be read: a session may have written it in another character set."""
@@ -259,15 +280,17 @@ class History:
             case statements.CreateTable():
                 return self._create(done, sql)
             case statements.AlterTable():
-                self._alter(done, sql, where)
+                self._alter(done, sql)
             case statements.DropTables(tables):
                 self._drop_all(tables)
             case statements.DropDatabase(database):
                 self._drop_database(database)
             case statements.RenameTables(pairs):
-                self._rename(pairs, where)
+                self._rename(pairs)
             case statements.TruncateTable(table) if table in self._captured:
                 return (self._shape(table),)
+            case statements.TruncateTable(table):
+                self._check_moved(table, where)
             case statements.DatabaseCharset(database, charset):
                 self._charsets[database] = charset
             case statements.NotUnderstood(table, names, why):
@@ -321,7 +344,7 @@ class History:
             self._charsets[database] = self._catalog.database_charset(database)
         return self._charsets[database]
 
-    def _alter(self, done: statements.AlterTable, sql: str, where: str) -> None:
+    def _alter(self, done: statements.AlterTable, sql: str) -> None:
         known = self._known.get(done.table)
         if known is not None and known.definition is not None:
             if known.ahead is not None and known.ahead >= self._catalog.here():
@@ -332,7 +355,7 @@ class History:
                 except NotUnderstoodError as error:
                     self._doubt(done.table, frozenset(), sql, str(error))
         if done.renamed is not None:
-            self._rename([(done.table, done.renamed)], where)
+            self._rename([(done.table, done.renamed)])
 
     def _drop(self, table: TableId) -> None:
         """A captured one stays known as dropped: its rows go when a new table of its name comes, not before."""
@@ -340,6 +363,12 @@ class History:
             self._set(table, Known(None))
         elif table in self._known:
             self._set(table, None)
+        for old in self._moved_to(table):
+            self._set(old, Known(None))
+
+    def _moved_to(self, table: TableId) -> list[TableId]:
+        """The captured tables that bear this name, which is not in the file."""
+        return [old for old, known in self._known.items() if known.moved == table]
 
     def _drop_all(self, tables: Iterable[TableId]) -> None:
         for table in tables:
@@ -349,23 +378,17 @@ class History:
         self._drop_all([table for table in (*self._known, *self._captured) if table.schema == database])
         self._charsets.pop(database, None)
 
-    def _rename(self, pairs: Sequence[tuple[TableId, TableId]], where: str) -> None:
-        gone: dict[TableId, TableId] = {}
+    def _rename(self, pairs: Sequence[tuple[TableId, TableId]]) -> None:
         for old, new in pairs:
             known = self._known.get(old)
             if known is not None and known.definition is not None:
                 known = replace(known, definition=replace(known.definition, table=new))
+            before = [old] if old in self._captured else self._moved_to(old)
             self._set(old, None)
             self._set(new, known)
-            gone[old] = new
-            gone.pop(new, None)
-        for old, new in gone.items():
-            if old in self._captured and new not in self._captured:
-                raise Failed(
-                    "table_renamed",
-                    f"{old} was renamed to {new}, which is not in the file, at {where}; its changes would go unseen",
-                    hint=f"Name {new} in the file's `tables:` and restart.",
-                )
+            for table in before:
+                if table != new:
+                    self._set(table, None if new in self._captured else Known(None, moved=new))
 
     def _doubt(self, table: TableId | None, names: Collection[str], sql: str, why: str) -> None:
         """A statement that is not understood: the catalogue knows what it did, if nothing came after it."""

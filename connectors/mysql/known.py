@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from connect.schema.model import TableId
 from connectors.mysql.definition_notes import from_note, table_of, to_note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from connect.schema.model import TableId
     from connectors.mysql.columns import TableDefinition
 
 _UNKNOWN: Final = (2**63, 0)  # an end of the log that no stream has passed
@@ -26,17 +26,21 @@ class Known:
         why: What about it.
         ahead: The definition is the catalogue's, read when the log ended here: it holds from there on, and perhaps
             not before. None where it holds.
+        moved: The name outside the file that the table was given; None where it bears its own.
     """
 
     definition: TableDefinition | None
     statement: str = ""
     why: str = ""
     ahead: tuple[int, int] | None = None
+    moved: TableId | None = None
 
     def note(self) -> dict[str, Any]:
         """As it rides with the position."""
         if self.statement:
             return {"statement": self.statement, "why": self.why}
+        if self.moved is not None:
+            return {"moved": list(self.moved)}
         if self.definition is None:
             return {"dropped": True}
         return {**to_note(self.definition), "ahead": True} if self.ahead else to_note(self.definition)
@@ -53,7 +57,9 @@ def known_from(notes: Mapping[str, Mapping[str, Any]]) -> dict[TableId, Known]:
         table = table_of(name)
         if table is None:
             continue
-        if note.get("dropped"):
+        if "moved" in note:
+            found[table] = Known(None, moved=TableId(*note["moved"]))
+        elif note.get("dropped"):
             found[table] = Known(None)
         elif "statement" in note:
             found[table] = Known(None, note["statement"], note["why"])

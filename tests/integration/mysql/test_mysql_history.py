@@ -258,10 +258,28 @@ def test_F73_a_table_that_is_dropped_and_made_again_is_emptied_when_it_is_there_
     assert second.after.to_dict() == {"k": "x"}
 
 
+def test_F53_a_swap_in_two_steps_goes_on_and_a_restart_between_them_too(log):
+    log.sql("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+    reader = log.follow()
+    log.sql("CREATE TABLE _t_gho LIKE t", "ALTER TABLE _t_gho ADD c int DEFAULT 7", "INSERT INTO _t_gho (id) SELECT 1")
+    log.sql("INSERT INTO t VALUES (2)", "INSERT INTO _t_gho (id) VALUES (2)")
+    before = reader.read(1)
+    log.sql("ALTER TABLE t RENAME _t_del")
+    reader.until_noted(log.table())
+    resume = reader.stop()
+    log.sql("ALTER TABLE _t_gho RENAME t", "INSERT INTO t VALUES (3, 8)", "DROP TABLE _t_del", "DELETE FROM t")
+
+    after = log.follow(resume=resume).read(4)
+
+    assert values(before) == [{"id": 2}]
+    assert values(after[:1]) == [{"id": 3, "c": 8}]
+    assert [event.op for event in after] == [Op.CREATE, *[Op.DELETE] * 3]
+
+
 def test_a_table_that_gets_a_name_outside_the_file_stops_the_source(log):
     log.sql("CREATE TABLE t (id int PRIMARY KEY)")
     reader = log.follow()
-    log.sql("RENAME TABLE t TO gone")
+    log.sql("RENAME TABLE t TO gone", "INSERT INTO gone VALUES (1)")
 
     with pytest.raises(Failed) as failure:
         reader.read(1)

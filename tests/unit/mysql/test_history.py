@@ -321,16 +321,59 @@ def test_a_swap_of_two_captured_tables_stays_in_the_file():
     assert names(made.table_map(table_map(2, name=b"u"), "file:1")) == ["id", "a"]
 
 
-@pytest.mark.parametrize(
-    "sql", ["RENAME TABLE t TO gone", "ALTER TABLE t RENAME TO gone", "RENAME TABLE t TO x, x TO gone"]
-)
-def test_a_captured_table_that_gets_a_name_outside_the_file_is_refused(sql):
+RENAMES = ["RENAME TABLE t TO gone", "ALTER TABLE t RENAME TO gone", "RENAME TABLE t TO x, x TO gone"]
+
+
+@pytest.mark.parametrize("sql", RENAMES)
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_captured_table_that_is_changed_under_a_name_outside_the_file_is_refused(sql, restarted):
+    made, catalog = started(ONE)
+
+    effect = run(made, sql)
+    if restarted:
+        made = history(catalog, json.loads(json.dumps({k: v for k, v in effect.notes.items() if v})))
+
+    assert "renamed to db.gone" in effect.warning
+    for change in (
+        lambda: made.table_map(table_map(2, name=b"gone"), "file:1"),
+        lambda: run(made, "TRUNCATE TABLE gone"),
+    ):
+        with pytest.raises(Failed, match=r"db\.t was renamed to db\.gone") as failure:
+            change()
+        assert failure.value.code == "table_renamed"
+
+
+@pytest.mark.parametrize("sql", RENAMES)
+def test_F53_a_captured_table_that_gets_its_name_back_goes_on(sql):
     made, _ = started(ONE)
 
-    with pytest.raises(Failed, match=r"renamed to db\.(gone|x)") as failure:
+    run(made, sql)
+    run(made, "RENAME TABLE gone TO t")
+
+    assert names(made.table_map(table_map(2), "file:1")) == ["id", "a"]
+    assert made.table_map(table_map(2, name=b"gone"), "file:1") is None
+
+
+def test_F53_a_copy_that_is_swapped_in_in_two_steps_goes_on():
+    made, _ = started(ONE)
+    for sql in ["CREATE TABLE _t_gho LIKE t", "ALTER TABLE _t_gho ADD b int", "ALTER TABLE t RENAME _t_del"]:
         run(made, sql)
 
-    assert failure.value.code == "table_renamed"
+    effect = run(made, "ALTER TABLE _t_gho RENAME t")
+
+    assert (effect.truncated, effect.warning) == ((), "")
+    assert names(made.table_map(table_map(3), "file:1")) == ["id", "a", "b"]
+    assert made.table_map(table_map(2, name=b"_t_del"), "file:1") is None
+
+
+@pytest.mark.parametrize("there", [["RENAME TABLE t TO gone", "DROP TABLE gone"], ["RENAME TABLE t TO gone"]])
+def test_F73_a_table_that_is_made_anew_under_the_name_of_one_that_moved_is_empty(there):
+    made, _ = started(ONE)
+    for sql in there:
+        run(made, sql)
+
+    assert run(made, "CREATE TABLE t (k int PRIMARY KEY)").truncated
+    assert made.table_map(table_map(2, name=b"gone"), "file:1") is None
 
 
 @pytest.mark.parametrize(
