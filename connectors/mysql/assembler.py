@@ -93,6 +93,7 @@ class Assembler:
         self._cursor = LogCursor(connector)
         self._start = start
         self._by_gtid = by_gtid
+        self._file_ids = {start.log.file: start.file_id}
         self._again = start if start.transaction is not None else None  # rows of it are still to be skipped
         self._gtids = start.gtids
         self._done: list[AnyGtid] = []  # since ``_gtids`` was made
@@ -166,7 +167,8 @@ class Assembler:
         at = here if here.file and here.order > start.order else start
         # A set of MySQL's has gaps for what is prepared (rule S8).
         prepared = () if isinstance(self._gtids, GtidSet) else self._prepared.begins
-        return MysqlPosition(self._start.server, at, self._gtids, prepared, ts_us=self._ts_us)
+        file_id = self._file_ids.get(at.file, "")
+        return MysqlPosition(self._start.server, at, self._gtids, prepared, ts_us=self._ts_us, file_id=file_id)
 
     def take(self, *, split: bool = False) -> Delivery:
         """The changes of whole transactions; with ``split`` also those of the open one (S4, invariant 9)."""
@@ -252,10 +254,21 @@ class Assembler:
 
     # Between transactions.
 
-    def _new_file(self, _header: Header, _body: bytes) -> None:
+    def _new_file(self, header: Header, _body: bytes) -> None:
         self._torn()
+        self._identify(header.timestamp)
         self._tables.clear()
         self._forget_maps()
+
+    def _identify(self, made: int) -> None:
+        """F62: a log that was reset has the same names of files again, and may have grown past the stored position."""
+        start, file = self._start, self._cursor.file
+        before, _, host = start.file_id.partition("@")
+        if before and file == start.log.file and before != str(made):
+            what = f"{file} is not the file of that name in which the stored position {start} lies: the log was reset"
+            hint = "`connect remove SOURCE FILE` and start anew: the tables are read again."
+            raise self._failed("log_reset", what, hint)
+        self._file_ids = {start.log.file: start.file_id, file: f"{made}@{host}"}
 
     def _rotate(self, _header: Header, _body: bytes) -> None:
         self._torn()

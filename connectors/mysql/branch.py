@@ -67,7 +67,7 @@ def continued(connection: Connection, server: Server, stored: MysqlPosition, con
         )
         raise Failed("other_kind", message, hint=_ANEW)
     if isinstance(stored.gtids, GtidSet):
-        _check_set(connection, server, stored, stored.gtids, connector)
+        stored = _check_set(connection, server, stored, stored.gtids, connector)
     else:
         _check_state(connection, server, stored, stored.gtids, connector)
     if server.uuid == stored.server and _has_file(connection, stored.log):
@@ -79,7 +79,13 @@ def continued(connection: Connection, server: Server, stored: MysqlPosition, con
             f"place in the log of {server.uuid} is not known",
             hint=f"Go back to that server until they are committed or rolled back, or {_ANEW}",
         )
-    return replace(stored, server=server.uuid, log=NOWHERE)
+    return replace(stored, server=server.uuid, log=NOWHERE, file_id="")
+
+
+def of_host(position: MysqlPosition, server: Server) -> MysqlPosition:
+    """The position with what tells this server's files apart: those of another host are none to compare with."""
+    made, _, host = position.file_id.partition("@")
+    return position if made and host == server.host else replace(position, file_id=f"@{server.host}")
 
 
 def bytes_behind(connection: Connection, server: Server, here: LogPosition) -> int | None:
@@ -94,7 +100,10 @@ def bytes_behind(connection: Connection, server: Server, here: LogPosition) -> i
     return max(0, sizes[here.file] - here.pos) + later
 
 
-def _check_set(connection: Connection, server: Server, stored: MysqlPosition, gtids: GtidSet, connector: str) -> None:
+def _check_set(
+    connection: Connection, server: Server, stored: MysqlPosition, gtids: GtidSet, connector: str
+) -> MysqlPosition:
+    """The position; without what tells its file from another where an emptied log was given its history back."""
     if not server.gtids:
         raise Failed(
             "gtids_off",
@@ -111,6 +120,20 @@ def _check_set(connection: Connection, server: Server, stored: MysqlPosition, gt
     gone = purged.minus(gtids)
     if gone:
         raise _purged(server, f"the transactions {gone}", connector)
+    if purged.contains(gtids):
+        return replace(stored, file_id="")
+    if server.uuid == stored.server and _was_cut(connection, server, stored.log):
+        raise _lacks(server, stored, f"the log up to {stored.log}", connector)
+    return stored
+
+
+def _was_cut(connection: Connection, server: Server, log: LogPosition) -> bool:
+    """Whether the log ends before a place of it: it was reset, and its GTIDs are those of other transactions (F62)."""
+    if not log.file:
+        return False
+    size = _sizes(connection).get(log.file)
+    end = log_end(connection, server)
+    return LogPosition(end.file, end.pos).order < log.order or (size is not None and size < log.pos)
 
 
 _EXECUTED: Final = "SELECT @@GLOBAL.gtid_executed, @@GLOBAL.gtid_purged"

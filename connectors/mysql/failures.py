@@ -100,7 +100,7 @@ _POSITION: Final[dict[str, tuple[str, str, str]]] = {
         f"{_ANEW} Keep the log longer than any stop may last: binlog_expire_logs_seconds.",
     ),
     "log_reset": (
-        "The server's log was reset, renamed or cut: the stored position is not in it.",
+        "The server's log was reset, renamed or cut: the stored position is not in it, or its file was made anew.",
         _GONE,
         _ANEW,
     ),

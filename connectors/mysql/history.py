@@ -20,8 +20,8 @@ definition: of a statement that was not understood, or of other columns, it stop
 names later than the first start begins as the catalogue has it now, which may be ahead of the stream: until that passes
 the log's end of then, each statement about the table has the catalogue asked again.
 
-A captured table that is given a name outside the file may get its own back, or a copy in its place (gh-ost in two steps,
-F53): so the first row under the other name stops the source, and nothing before.
+A captured table that is given a name outside the file may get its own back, or a copy in its place (gh-ost in two
+steps, F53): so the first row under the other name stops the source, and nothing before.
 """
 
 from __future__ import annotations

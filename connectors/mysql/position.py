@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 from connect.errors import Failed
@@ -41,6 +41,8 @@ class MysqlPosition:
         row: And so many rows of the one after.
         ordinal: And so many rows of captured tables altogether; 0 only at a boundary.
         ts_us: Commit time of the last transaction delivered from, microseconds since 1970 UTC.
+        file_id: Tells the file of ``log`` from another of its name: ``seconds@host``, when it was made, and on MariaDB
+            where; nothing for what is not known. No part of where the position lies.
     """
 
     version: ClassVar[int] = 1
@@ -54,6 +56,7 @@ class MysqlPosition:
     row: int = 0
     ordinal: int = 0
     ts_us: int | None = None
+    file_id: str = field(default="", compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; ``file``, ``pos``, ``event``, ``row``, ``gtids`` and ``ts_sec`` are Debezium's keys."""
@@ -71,6 +74,7 @@ class MysqlPosition:
             "ordinal": self.ordinal,
             "ts_sec": None if self.ts_us is None else self.ts_us // 1_000_000,
             "ts_usec": self.ts_us,
+            "file_id": self.file_id,
         }
 
     @classmethod
@@ -93,6 +97,7 @@ class MysqlPosition:
                 row=_number(data["row"]),
                 ordinal=_number(data["ordinal"]),
                 ts_us=None if data["ts_usec"] is None else _number(data["ts_usec"]),
+                file_id=_text(data.get("file_id", "")),  # not there before this was noted
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _not_understood(f"{type(error).__name__}: {error}") from error

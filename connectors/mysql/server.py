@@ -37,6 +37,7 @@ class Server:
         read_only: Whether ordinary accounts may not write.
         expire_seconds: Age at which its log's files are removed; 0 for never.
         lower_case_names: ``lower_case_table_names``: 0 where the letters' case of table names counts.
+        host: Its host's name and port on MariaDB, where servers of one cluster may share their id; "" on MySQL.
     """
 
     kind: Literal["mysql", "mariadb"]
@@ -56,6 +57,7 @@ class Server:
     read_only: bool
     expire_seconds: int
     lower_case_names: int
+    host: str = ""
 
     @property
     def is_mariadb(self) -> bool:
@@ -129,6 +131,7 @@ def read_server(connection: Connection) -> Server:
         read_only=_on(seen["read_only"]),
         expire_seconds=_expire_seconds(seen),
         lower_case_names=int(seen["lower_case_table_names"]),
+        host=f"{seen['hostname']}:{seen['port']}" if mariadb else "",
     )
 
 

@@ -14,7 +14,7 @@ from connect.errors import Failed, Retriable
 from connect.schema.model import Field, Kind, Type
 from connectors.mysql.assembler import Assembler
 from connectors.mysql.binlog.stream import BinlogStream
-from connectors.mysql.branch import NOWHERE, bytes_behind, continued, first_position
+from connectors.mysql.branch import NOWHERE, bytes_behind, continued, first_position, of_host
 from connectors.mysql.catalog import ServerCatalog, read_tables
 from connectors.mysql.config import default_server_id, server_id
 from connectors.mysql.connection import account, connect
@@ -107,6 +107,7 @@ class MysqlSource:
             position, notes = history.first(lambda: first_position(side, server))
             self._notes.update(notes)
             before = self._prepared_before(side, server)
+        position = of_host(position, server)
         self._start(server, position, history, before)
         return position
 

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -372,6 +373,21 @@ def test_F62_a_log_that_was_begun_anew_with_the_same_gtids_is_followed_from_its_
 
         assert names(given) == [("c", "a")]
         assert given.position.log == at(log.pos)
+
+
+def test_F62_a_file_that_was_made_anew_under_its_old_name_is_refused(build):
+    with pytest.raises(Failed) as failed:
+        fed(build(replace(START, file_id="1795274052@")), Log().insert(1, "a"))
+
+    assert failed.value.code == "log_reset"
+    assert "c: binlog" in failed.value.message
+
+
+@pytest.mark.parametrize("file_id", ["@h:3306", "1795274053@h:3306"])
+def test_F62_a_position_tells_its_file_from_another_of_its_name(build, file_id):
+    given = fed(build(replace(START, file_id=file_id)), Log().insert(1, "a")).take()
+
+    assert given.position.file_id == "1795274053@h:3306"
 
 
 # XA (rule S8).

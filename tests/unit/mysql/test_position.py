@@ -66,6 +66,7 @@ def test_a_position_has_the_keys_of_debezium():
         "ordinal": 10,
         "ts_sec": 0,
         "ts_usec": 17,
+        "file_id": "",
     }
 
 

@@ -3,7 +3,9 @@ from dataclasses import replace
 import pytest
 
 from connect.errors import Failed, Retriable
+from connectors.mysql.branch import of_host
 from connectors.mysql.failures import FAILURES
+from connectors.mysql.position import LogPosition, MysqlPosition
 from connectors.mysql.server import Server, _expire_seconds, check_ready, log_status, pause, set_global
 
 MYSQL = Server(
@@ -87,3 +89,17 @@ def test_a_pause_ends_when_the_task_does():
     with pytest.raises(Retriable) as stopped:
         pause(60, lambda: True)
     assert stopped.value.code == "stopping"
+
+
+@pytest.mark.parametrize(
+    ("server", "stored", "known"),
+    [
+        (MYSQL, "7@", "7@"),
+        (MYSQL, "", "@"),
+        (replace(MARIADB, host="a:3306"), "7@a:3306", "7@a:3306"),
+        (replace(MARIADB, host="a:3306"), "7@b:3306", "@a:3306"),
+    ],
+)
+def test_F62_files_of_another_host_are_none_to_compare_with(server, stored, known):
+    position = MysqlPosition("u", LogPosition("binlog.000001", 4), file_id=stored)
+    assert of_host(position, server).file_id == known
