@@ -159,7 +159,7 @@ class ColumnClause:
         elif word == "long":
             cursor.accept("VARCHAR")
         cursor.accept("PRECISION")
-        if name == "char" and cursor.accept("VARYING"):
+        if name == "char" and (cursor.accept("VARYING") or (national and cursor.accept("VARCHAR"))):
             name = "varchar"
         self._fields["data_type"] = name
         if word == "serial":
@@ -173,8 +173,8 @@ class ColumnClause:
 
     def _arguments(self, name: str, arguments: Sequence[Token]) -> None:
         if name in {"enum", "set"}:
-            members = [token.text for token in arguments if token.kind is Kind.TEXT]
-            self._fields["members"] = tuple(member.rstrip(" ") for member in members)
+            labels = [_label(part) for part in split_at_commas(arguments)]
+            self._fields["members"] = tuple(label.rstrip(" ") for label in labels)
             return
         numbers = [int(token.text) for token in arguments if token.text.isdecimal()]
         first, second = [*numbers, None, None][:2]
@@ -253,6 +253,19 @@ def bytes_type(text_type: str) -> str:
     return {"char": "binary", "varchar": "varbinary"}.get(text_type, text_type.replace("text", "blob"))
 
 
+def _label(part: Sequence[Token]) -> str:
+    """A label of ENUM or SET: a text, or its bytes as x'…', 0x…, b'…' or 0b…, which of ASCII we know."""
+    if len(part) == 1 and part[0].kind is Kind.TEXT:
+        return part[0].text
+    form, digits = (part[0].text, part[1].text) if len(part) == 2 else (part[0].text[:2], part[0].text[2:])
+    base = {"x": 16, "0x": 16, "b": 2, "0b": 2}.get(form.lower())
+    try:
+        number = int(digits, base or 0)
+        return number.to_bytes((number.bit_length() + 7) // 8).decode("ascii")
+    except (ValueError, UnicodeDecodeError):
+        raise NotUnderstoodError("a label is written in a way that is not known") from None
+
+
 def _charset(clause: ColumnClause, cursor: Cursor) -> None:
     clause.set(charset=charset_value(cursor))
 
@@ -293,6 +306,7 @@ _ATTRIBUTES: Final[dict[str, Callable[[ColumnClause, Cursor], None]]] = {
     "UNICODE": lambda clause, _: clause.set(charset="ucs2"),
     "BYTE": ColumnClause.as_bytes,
     "NOT": _not_null,
+    "NULL": lambda clause, _: clause.set(nullable=True),
     "DEFAULT": ColumnClause.default,
     "AUTO_INCREMENT": ColumnClause.count,
     **dict.fromkeys(("PRIMARY", "KEY"), ColumnClause.primary_key),
@@ -337,19 +351,31 @@ def default_value(cursor: Cursor) -> str | None:
     token = cursor.take()
     if token.kind is Kind.TEXT:
         return token.text
+    if token.is_sign("."):
+        return f"{sign}0.{cursor.take().text}" + _exponent(cursor)
+    if token.text[:2].lower() in {"0x", "0b"}:
+        return None  # a number or a text, as the column has it
     if token.text[:1].isdigit():
-        return sign + token.text + (f".{cursor.take().text}" if cursor.accept_sign(".") else "")
+        digits = token.text + (f".{cursor.take().text}" if cursor.accept_sign(".") else "")
+        return sign + digits + _exponent(cursor)
     return _default_word(token, cursor)
+
+
+def _exponent(cursor: Cursor) -> str:
+    """The rest of a number after an ``e`` with a sign behind it, which ends a token."""
+    if not cursor.tokens[cursor.at - 1].text.lower().endswith("e") or cursor.next.text not in {"-", "+"}:
+        return ""
+    return cursor.take().text + cursor.take().text
 
 
 def _default_word(token: Token, cursor: Cursor) -> str | None:
     if token.is_word("TRUE", "FALSE"):
         return str(int(token.is_word("TRUE")))
-    if cursor.next.kind is Kind.TEXT:  # b'101', _utf8mb4'…', x'…'
+    if cursor.next.kind is Kind.TEXT:  # b'101', _utf8mb4'…', DATE'…', x'…'
         text = cursor.take().text
         if token.is_word("B"):
             return f"b'{text}'"
-        return text if token.text.startswith("_") else None
+        return text if token.text.startswith("_") or token.is_word("DATE", "TIME", "TIMESTAMP") else None
     cursor.group()  # of NOW(3)
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from connectors.mysql.charsets import BINARY, max_bytes
@@ -16,8 +16,26 @@ if TYPE_CHECKING:
     from connect.schema.model import TableId
 
 
+@dataclass(eq=False, slots=True)
+class _Entry:
+    """A column under change.
+
+    Attributes:
+        column: What becomes of it.
+        before: Its name before the statement, in small letters; "" for a new one.
+        fresh: The statement defines it: what it leaves out comes from the table's options, which may follow.
+    """
+
+    column: Column
+    before: str = ""
+    fresh: bool = False
+
+
 class Draft:
-    """A table under change: columns in order, keys by the names of their columns.
+    """A table under change: columns in order, keys of columns.
+
+    A statement does all at once, as the server does: columns that it changes bear the names from before, so that two
+    can swap theirs; AFTER and new keys name columns as they are in the end; the table's character set comes first.
 
     Args:
         definition: The table before.
@@ -31,86 +49,132 @@ class Draft:
         self._table = definition.table
         self._engine = definition.engine
         self.charset = definition.charset
-        self._columns = list(definition.columns)
-        self._primary = definition.primary_key
-        self._unique = [key for key in definition.unique_keys if key != definition.primary_key]
+        self._converts = False
+        self._columns = [_Entry(column, column.name.lower()) for column in definition.columns]
+        self._before = {entry.before: entry for entry in self._columns}
+        self._primary = self._entries(definition.primary_key)
+        self._whole = not self._primary or definition.primary_key in definition.unique_keys
+        self._unique = [self._entries(key) for key in definition.unique_keys if key != definition.primary_key]
+        self._waiting: list[tuple[_Entry, ColumnClause]] = []  # to be placed, in the statement's order
+        self._with_keys: list[tuple[_Entry, ColumnClause]] = []
+
+    def _entries(self, names: Iterable[str]) -> tuple[_Entry, ...]:
+        return tuple(self._before[name.lower()] for name in names)
 
     def definition(self, table: TableId | None = None) -> TableDefinition:
         """The table after, under another name if one is given."""
-        unique = sorted(self._unique, key=lambda key: (len(key), key))
-        keys = ((self._primary,) if self._primary else (), tuple(unique))
-        return TableDefinition(
-            table or self._table, tuple(self._columns), self._primary, keys[0] + keys[1], self.charset, self._engine
-        )
+        self._settle()
+        primary = _names(self._primary)
+        whole = [_names(key) for key in self._unique if not any(entry.column.nullable for entry in key)]
+        unique = sorted({key for key in whole if key != primary}, key=lambda key: (len(key), key))
+        if primary and self._whole:
+            unique = [primary, *unique]
+        columns = tuple(entry.column for entry in self._columns)
+        return TableDefinition(table or self._table, columns, primary, tuple(unique), self.charset, self._engine)
 
     # Columns.
 
+    def _named_before(self, name: str) -> _Entry:
+        entry = self._before.get(name.lower())
+        if entry is None or entry not in self._columns:
+            raise NotUnderstoodError(f"there is no column {name}")
+        return entry
+
     def _index(self, name: str) -> int:
+        """The place of a column by the name that it has in the end."""
         wanted = name.lower()
-        found = next((i for i, column in enumerate(self._columns) if column.name.lower() == wanted), None)
+        found = next((i for i, entry in enumerate(self._columns) if entry.column.name.lower() == wanted), None)
         if found is None:
             raise NotUnderstoodError(f"there is no column {name}")
         return found
 
-    def has(self, name: str) -> bool:
-        """Whether there is such a column."""
-        return any(column.name.lower() == name.lower() for column in self._columns)
-
     def add(self, clause: ColumnClause, *, if_missing: bool = False) -> None:
         """ADD COLUMN."""
-        if self.has(clause.column.name):
-            if if_missing:
-                return
-            raise NotUnderstoodError(f"there is a column {clause.column.name} already")
+        name = clause.column.name.lower()
+        if if_missing and (name in self._before or any(one.column.name.lower() == name for one, _ in self._waiting)):
+            return
         column = replace(clause.column, added=True, fill=clause.fill) if self._filled else clause.column
-        self._place(self._finished(column), clause.place, len(self._columns))
-        self._keys_of(clause)
+        self._defined(_Entry(column), clause, waits=True)
 
     def change(self, old: str, clause: ColumnClause, *, if_there: bool = False) -> None:
         """CHANGE and MODIFY COLUMN: what older rows got in it stays theirs."""
-        if if_there and not self.has(old):
+        if if_there and old.lower() not in self._before:
             return
-        at = self._index(old)
-        was = self._columns.pop(at)
-        self._place(self._finished(replace(clause.column, added=was.added, fill=was.fill)), clause.place, at)
-        self._rename_in_keys(old, clause.column.name)
-        if clause.column.name in self._primary:
-            self._not_null(self._primary)
-        self._keys_of(clause)
+        entry = self._named_before(old)
+        entry.column = replace(clause.column, added=entry.column.added, fill=entry.column.fill)
+        self._defined(entry, clause, waits=bool(clause.place))
 
-    def rename(self, old: str, new: str) -> None:
+    def _defined(self, entry: _Entry, clause: ColumnClause, *, waits: bool) -> None:
+        entry.fresh = True
+        if waits:
+            self._waiting.append((entry, clause))
+        if clause.primary or clause.unique:
+            self._with_keys.append((entry, clause))
+
+    def rename(self, old: str, new: str, *, if_there: bool = False) -> None:
         """RENAME COLUMN."""
-        at = self._index(old)
-        self._columns[at] = replace(self._columns[at], name=new)
-        self._rename_in_keys(old, new)
+        if if_there and old.lower() not in self._before:
+            return
+        entry = self._named_before(old)
+        entry.column = replace(entry.column, name=new)
 
     def drop(self, name: str, *, if_there: bool = False) -> None:
         """DROP COLUMN: it leaves its indexes too."""
-        if if_there and not self.has(name):
+        if if_there and name.lower() not in self._before:
             return
-        column = self._columns.pop(self._index(name)).name
-        self._primary = tuple(part for part in self._primary if part != column)
-        shrunk = [tuple(part for part in key if part != column) for key in self._unique]
+        entry = self._named_before(name)
+        self._columns.remove(entry)
+        self._primary = tuple(part for part in self._primary if part is not entry)
+        shrunk = [tuple(part for part in key if part is not entry) for key in self._unique]
         self._unique = [key for key in dict.fromkeys(shrunk) if key]
 
     def set(self, name: str, *, default: str | None = None, invisible: bool | None = None) -> None:
         """ALTER COLUMN: another default, or another visibility."""
-        at = self._index(name)
+        entry = self._named_before(name)
         if invisible is None:
-            self._columns[at] = replace(self._columns[at], default=default)
+            entry.column = replace(entry.column, default=default)
         else:
-            self._columns[at] = replace(self._columns[at], invisible=invisible)
+            entry.column = replace(entry.column, invisible=invisible)
 
     def convert(self, charset: str) -> None:
         """CONVERT TO CHARACTER SET: a TEXT goes on holding as many characters."""
         self.charset = charset
-        for i, column in enumerate(self._columns):
-            if column.charset and column.data_type != "json":
-                self._columns[i] = self._finished(converted(column, charset))
+        self._converts = True
 
-    def _place(self, column: Column, place: str, otherwise: int) -> None:
-        at = 0 if place == "FIRST" else self._index(place[1:]) + 1 if place else otherwise
-        self._columns.insert(at, column)
+    def _settle(self) -> None:
+        """What the statement does in the end, whatever its order: places, character sets, keys of its columns."""
+        for entry, clause in self._waiting:
+            if entry in self._columns:
+                self._columns.remove(entry)
+            end = len(self._columns)
+            at = 0 if clause.place == "FIRST" else self._index(clause.place[1:]) + 1 if clause.place else end
+            self._columns.insert(at, entry)
+        self._waiting = []
+        names = [entry.column.name.lower() for entry in self._columns]
+        if len(set(names)) < len(names):
+            raise NotUnderstoodError("two columns would have one name")
+        for entry in self._columns:
+            self._finish(entry)
+        self._converts = False
+        for entry, clause in self._with_keys:
+            if clause.primary:
+                self._set_primary((entry,))
+            if clause.unique:
+                self._unique.append((entry,))
+        self._with_keys = []
+        for part in self._primary:
+            part.column = replace(part.column, nullable=False)
+
+    def _finish(self, entry: _Entry) -> None:
+        column, to = entry.column, self.charset
+        if self._converts and to and column.data_type != "json":
+            if entry.fresh and (column.data_type in TEXT_TYPES or column.data_type in {"enum", "set"}):
+                column = replace(column, charset=to)
+            elif column.charset and not entry.fresh:
+                column = converted(column, to)
+        elif not entry.fresh:
+            return
+        entry.column, entry.fresh = self._finished(column), False
 
     def _finished(self, column: Column) -> Column:
         """The column with what it takes from the table's default."""
@@ -124,22 +188,27 @@ class Draft:
 
     # Keys.
 
-    def set_primary(self, names: Sequence[str]) -> None:
-        """ADD PRIMARY KEY."""
-        self._primary = self._spelled(names)
-        self._not_null(self._primary)
+    def set_primary(self, names: Sequence[str], *, whole: bool = True) -> None:
+        """ADD PRIMARY KEY; not ``whole`` over prefixes of columns."""
+        self._settle()
+        self._set_primary(tuple(self._columns[self._index(name)] for name in names))
+        self._whole = whole
+
+    def _set_primary(self, key: tuple[_Entry, ...]) -> None:
+        self._primary, self._whole = key, True
+        for entry in key:
+            entry.column = replace(entry.column, nullable=False)
 
     def drop_primary(self) -> None:
         """DROP PRIMARY KEY."""
-        self._primary = ()
+        self._primary, self._whole = (), True
 
     def add_unique(self, names: Sequence[str] | None) -> None:
         """A unique index over whole columns; None for one over prefixes or expressions, which is no key."""
         if names is None:
             return
-        key = self._spelled(names)
-        if key not in self._unique and not any(self._columns[self._index(name)].nullable for name in key):
-            self._unique.append(key)
+        self._settle()
+        self._unique.append(tuple(self._columns[self._index(name)] for name in names))
 
     def drop_index(self) -> None:
         """Some index goes: which one does not matter to a table with a primary key, or without other keys."""
@@ -147,23 +216,6 @@ class Draft:
             raise NotUnderstoodError("an index goes, and it may be the one that the rows' key is made of")
         self._unique = []
 
-    def _keys_of(self, clause: ColumnClause) -> None:
-        if clause.primary:
-            self.set_primary([clause.column.name])
-        if clause.unique:
-            self.add_unique([clause.column.name])
 
-    def _spelled(self, names: Iterable[str]) -> tuple[str, ...]:
-        return tuple(self._columns[self._index(name)].name for name in names)
-
-    def _not_null(self, names: Sequence[str]) -> None:
-        for name in names:
-            at = self._index(name)
-            self._columns[at] = replace(self._columns[at], nullable=False)
-
-    def _rename_in_keys(self, old: str, new: str) -> None:
-        def renamed(key: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(new if part.lower() == old.lower() else part for part in key)
-
-        self._primary = renamed(self._primary)
-        self._unique = [renamed(key) for key in self._unique]
+def _names(key: Iterable[_Entry]) -> tuple[str, ...]:
+    return tuple(entry.column.name for entry in key)

@@ -110,7 +110,8 @@ class Clauses:
             parts = _key_parts(_first_group(cursor))
             if parts is None:
                 raise NotUnderstoodError("its primary key cannot be read")
-            self._keys.append(lambda draft: draft.set_primary([name for name, _ in parts]))
+            names, whole = [name for name, _ in parts], all(entire for _, entire in parts)
+            self._keys.append(lambda draft: draft.set_primary(names, whole=whole))
         elif cursor.accept("UNIQUE"):
             self._keys.append(partial(add_unique, _first_group(cursor)))
         else:
@@ -178,12 +179,12 @@ class Clauses:
     def rename_action(self, cursor: Cursor) -> None:
         """RENAME: the table, a column or an index."""
         if cursor.accept("COLUMN"):
-            cursor.accept("IF", "EXISTS")
+            if_there = cursor.accept("IF", "EXISTS")
             old = cursor.name()
             if not cursor.accept("TO"):
                 raise NotUnderstoodError("the new name is missing")
             new = cursor.name()
-            self._columns.append(lambda draft: draft.rename(old, new))
+            self._columns.append(lambda draft: draft.rename(old, new, if_there=if_there))
         elif not (cursor.next.is_word("INDEX", "KEY") and len(cursor.tokens) > cursor.at + 1):
             if not cursor.accept("TO") and not cursor.accept("AS"):
                 cursor.accept_sign("=")

@@ -111,6 +111,24 @@ ALTERS = [
     "/*!50003 ALTER TABLE t ADD x int */",
     "ALTER /* gh-ost */ TABLE /* it's */ `t` ADD -- it's\n x int # it's\n, ADD y int",
     "ALTER TABLE t ADD x int DEFAULT '5', ADD y char(3) DEFAULT \"q\", ADD z date DEFAULT '2024-01-01'",
+    # All at once: columns by their names before.
+    "ALTER TABLE t RENAME COLUMN a TO `f g`, RENAME COLUMN `f g` TO a",
+    "ALTER TABLE t CHANGE a b int, CHANGE b a varchar(10)",
+    "ALTER TABLE t RENAME COLUMN a TO `f g`, RENAME COLUMN `f g` TO h",
+    "ALTER TABLE t CHANGE a `f g` int UNSIGNED, DROP COLUMN `f g`",
+    "ALTER TABLE t RENAME COLUMN id TO a, RENAME COLUMN a TO id, ADD x int AFTER a",
+    "ALTER TABLE t ADD x int AFTER z, CHANGE a z int",
+    "ALTER TABLE t MODIFY a int AFTER b, MODIFY b varchar(10) AFTER c, ADD y int AFTER b",
+    "ALTER TABLE t ADD x varchar(3), ADD (y text), DEFAULT CHARACTER SET sjis",
+    "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4, ADD x varchar(3) CHARACTER SET latin1, ADD y text",
+    # Keys.
+    "ALTER TABLE t MODIFY d enum('x') NULL",
+    "ALTER TABLE t ADD x int NOT NULL, ADD UNIQUE (x), DROP PRIMARY KEY, ADD PRIMARY KEY (x)",
+    "ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (b(3))",
+    # Constants.
+    "ALTER TABLE t MODIFY d enum(0x78,x'79','z',b'01100001') NOT NULL, ADD s set(0x61,'b')",
+    "ALTER TABLE t ADD x decimal(9,4) DEFAULT .5, ADD y decimal(9,4) DEFAULT 1e-2, ADD z double DEFAULT -1.5e+10",
+    "ALTER TABLE t ADD y nchar varchar(3), ADD z int NOT NULL NULL",
 ]
 ALTERS_OF = {
     "mysql": [
@@ -127,6 +145,8 @@ ALTERS_OF = {
         "ALTER TABLE t DROP COLUMN IF EXISTS q, DROP IF EXISTS b",
         "ALTER TABLE t MODIFY COLUMN IF EXISTS q int, CHANGE IF EXISTS a z int",
         "ALTER TABLE t ADD j json, ADD u uuid",
+        "ALTER TABLE t ADD x date DEFAULT DATE'2024-01-01'",
+        "ALTER TABLE t RENAME COLUMN IF EXISTS q TO r, DROP a, ADD COLUMN IF NOT EXISTS a int",
         "ALTER TABLE t ADD INDEX IF NOT EXISTS k (a), ADD UNIQUE IF NOT EXISTS u (d)",
         "ALTER ONLINE TABLE t ADD x int NOT NULL DEFAULT 5, LOCK=NONE",
     ],

@@ -235,3 +235,28 @@ def test_tokens_know_comments_and_quotes_from_each_other():
 def test_no_text_keeps_the_scanner_from_its_end(junk):
     for sql in (junk, f"a {junk}", f"{junk} a"):
         assert isinstance(list(tokens(sql)), list)
+
+
+def test_V2_columns_that_swap_their_names_keep_their_places_and_keys():
+    before = columns_of("id int PRIMARY KEY, a int, b int")
+    after = parse("ALTER TABLE t RENAME COLUMN id TO a, RENAME COLUMN a TO b, RENAME COLUMN b TO id", "db").apply(
+        before
+    )
+    assert [column.name for column in after.columns] == ["a", "b", "id"]
+    assert after.primary_key == ("a",)
+    assert after.unique_keys == (("a",),)
+
+
+def test_two_columns_of_one_name_are_not_understood():
+    before = columns_of("id int PRIMARY KEY, a int, b int")
+    with pytest.raises(NotUnderstoodError):
+        parse("ALTER TABLE t RENAME COLUMN a TO b", "db").apply(before)
+
+
+@pytest.mark.parametrize("label", ["0xe9", "x'ff'", "q'a'", "a", "0xzz"])
+def test_a_label_that_is_no_plain_text_is_not_understood(label):
+    assert isinstance(parse(f"CREATE TABLE t (e ENUM({label}, 'b'))", "db"), statements.NotUnderstood)
+
+
+def columns_of(text):
+    return parse(f"CREATE TABLE t ({text})", "db").build("utf8mb4")
