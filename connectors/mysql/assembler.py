@@ -363,7 +363,9 @@ class Assembler:
     def _statement(self, group: Group, query: log.Query, header: Header) -> None:
         if not group.skip and not group.void:
             self._forget_maps()
-            effect = self._history.statement(query.database, query.sql, query.sql_mode, self._cursor.where)
+            effect = self._history.statement(
+                query.database, query.sql, query.sql_mode, self._cursor.where, query.databases
+            )
             if effect.data:
                 self._statement_data(header, b"")
             group.notes = {**(group.notes or {}), **effect.notes}

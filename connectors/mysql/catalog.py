@@ -120,10 +120,22 @@ def _rows(
         return _fetch(connection, query, f"{schema_column} NOT IN ({_places(_SYSTEM)})", _SYSTEM)
     found = []
     for schema, named in groupby(sorted(tables), key=lambda table: table.schema):
-        names = [table.name for table in named]
-        where = f"{schema_column} = %s AND TABLE_NAME IN ({_places(names)})"
-        found += _fetch(connection, query, where, [schema, *names])
+        for names in _asked_together([table.name for table in named]):
+            where = f"{schema_column} = %s AND TABLE_NAME IN ({_places(names)})"
+            found += _fetch(connection, query, where, [schema, *names])
     return found
+
+
+def _asked_together(names: Sequence[str]) -> list[list[str]]:
+    """Names without two that are one to MariaDB's IN, which then finds one of their tables only."""
+    groups: list[dict[str, str]] = []
+    for name in filter(str.isascii, names):
+        group = next((one for one in groups if name.lower() not in one), None)
+        if group is None:
+            groups.append(group := {})
+        group[name.lower()] = name
+    alone = [[name] for name in names if not name.isascii()]  # an ä is an a to it, and more
+    return [list(group.values()) for group in groups] + alone
 
 
 def _places(values: Collection[object]) -> str:
@@ -141,7 +153,11 @@ def _text(value: Any) -> Any:
 
 
 def _by_table(rows: Iterable[Row]) -> dict[TableId, list[Row]]:
-    return {TableId(*table): list(group) for table, group in groupby(rows, key=lambda row: (row[0], row[1]))}
+    """The rows of each table; those of names that differ in case or accents only come mixed (MariaDB's collation)."""
+    found: dict[TableId, list[Row]] = {}
+    for row in rows:
+        found.setdefault(TableId(row[0], row[1]), []).append(row)
+    return found
 
 
 def _keys(rows: Iterable[Row]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:

@@ -21,6 +21,7 @@ from connectors.mysql.statements import (
     NotUnderstood,
     RenameTables,
     Statement,
+    TemporaryTable,
     TruncateTable,
 )
 from connectors.mysql.table_clauses import Clauses, Names, add_unique
@@ -95,10 +96,13 @@ class _Parser:
             return self._database_charset()
         if cursor.accept("TABLE"):
             return self._create_table(replaces=replaces)
+        if cursor.accept("TEMPORARY", "TABLE"):
+            cursor.accept("IF", "NOT", "EXISTS")
+            return TemporaryTable(self._name())
         unique = cursor.accept("UNIQUE")
         if unique or any(cursor.next.is_word(word) for word in ("INDEX", "FULLTEXT", "SPATIAL", "VECTOR")):
             return self._create_index(unique=unique)
-        return None  # of temporary tables, views, routines, users
+        return None  # of views, routines, users
 
     def _create_index(self, *, unique: bool) -> Statement:
         cursor = self._cursor
@@ -152,7 +156,8 @@ class _Parser:
             self._clauses.action(Cursor(action))
             if any(token.is_word("ORDER", "PARTITION") for token in action[:2]):
                 break  # it ends the statement, and has commas of its own
-        return AlterTable(table, self._clauses.changes, self._clauses.renamed, self._clauses.unlogged)
+        clauses = self._clauses
+        return AlterTable(table, clauses.changes, clauses.renamed, clauses.unlogged, clauses.exchanged)
 
     def drop(self) -> Statement:
         cursor = self._cursor

@@ -232,7 +232,7 @@ class History:
 
     # Statements.
 
-    def statement(self, database: str, sql: str, sql_mode: int, where: str) -> Effect:
+    def statement(self, database: str, sql: str, sql_mode: int, where: str, databases: Collection[str] = ()) -> Effect:
         """What a statement of the log changes.
 
         Args:
@@ -240,6 +240,7 @@ class History:
             sql: Its text; bytes that are no UTF-8 as surrogates (``surrogateescape``).
             sql_mode: Of that session, as bits.
             where: File and position, for messages.
+            databases: Those of the tables that it uses, triggers' among them, where the server says so.
 
         Raises:
             Failed: ``table_renamed``: a captured table is emptied under a name that is not in the file.
@@ -249,14 +250,20 @@ class History:
         if done is None:
             return Effect({})
         if isinstance(done, statements.Data):
-            return Effect({}, data=self._concerns(done))
+            return Effect({}, data=self._concerns(done) or not self._databases.isdisjoint(databases))
+        if isinstance(done, statements.TemporaryTable):  # what follows under its name cannot be told from the table's
+            return Effect({}, data=done.table in self._captured)
         self._changed = set()
         truncated = self._follow(done, sql, where)
         return Effect(self._notes(), truncated, warning=self._warning(done, sql))
 
     def _warning(self, done: statements.Statement, sql: str) -> str:
-        if isinstance(done, statements.AlterTable) and done.unlogged and done.table in self._captured:
-            return f"{done.table}: rows came or went that the log does not carry: {sql[:100]}"
+        if isinstance(done, statements.AlterTable) and done.unlogged:
+            touched = [table for table in (done.table, done.exchanged) if table in self._captured]
+            if touched:
+                named = " and ".join(map(str, touched))
+                why = "rows came or went that the log does not carry; `connect snapshot` reads them anew"
+                return f"{named}: {why}: {sql[:100]}"
         for table in self._changed & self._captured.keys():
             moved = self._known[table].moved if table in self._known else None
             if moved is not None:

@@ -45,12 +45,14 @@ class AlterTable:
         changes: In the statement's order.
         renamed: The new name, if it gets one.
         unlogged: Whether rows come or go that the log does not carry: partitions and tablespaces that are exchanged.
+        exchanged: The other table that they come from or go to.
     """
 
     table: TableId
     changes: tuple[Change, ...] = ()
     renamed: TableId | None = None
     unlogged: bool = False
+    exchanged: TableId | None = None
 
     def apply(self, definition: TableDefinition) -> TableDefinition:
         """The table after, still under its old name; NotUnderstoodError where the statement does not fit it."""
@@ -82,6 +84,12 @@ class DropDatabase(NamedTuple):
     """DROP DATABASE."""
 
     database: str
+
+
+class TemporaryTable(NamedTuple):
+    """CREATE TEMPORARY TABLE, which a session without binlog_format=ROW alone logs (F46)."""
+
+    table: TableId
 
 
 class DatabaseCharset(NamedTuple):
@@ -118,6 +126,7 @@ Statement = (
     | DropTables
     | RenameTables
     | TruncateTable
+    | TemporaryTable
     | DropDatabase
     | DatabaseCharset
     | Data
@@ -131,13 +140,13 @@ def tables_of(statement: Statement) -> tuple[TableId, ...]:
     match statement:
         case CreateTable(table, _, like):
             return (table, like) if like is not None else (table,)
-        case AlterTable(table, _, renamed):
-            return (table, renamed) if renamed is not None else (table,)
+        case AlterTable(table, _, renamed, _, exchanged):
+            return tuple(one for one in (table, renamed, exchanged) if one is not None)
         case DropTables(tables):
             return tables
         case RenameTables(pairs):
             return tuple(table for pair in pairs for table in pair)
-        case TruncateTable(table):
+        case TruncateTable(table) | TemporaryTable(table):
             return (table,)
         case _:
             return ()

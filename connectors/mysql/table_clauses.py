@@ -48,6 +48,7 @@ class Clauses:
     Attributes:
         renamed: The table's new name.
         unlogged: Whether rows come or go unseen.
+        exchanged: The other table that they come from or go to.
         charset: The table's default character set, where it is named.
         engine: Likewise.
     """
@@ -57,6 +58,7 @@ class Clauses:
         self._keys: list[Change] = []
         self.renamed: TableId | None = None
         self.unlogged = False
+        self.exchanged: TableId | None = None
         self.charset: str | None = None
         self.engine: str | None = None
         self._names = names
@@ -209,7 +211,10 @@ class Clauses:
             raise NotUnderstoodError(f"what happens to column {name} is not known")
 
     def convert_action(self, cursor: Cursor) -> None:
-        """CONVERT TO CHARACTER SET."""
+        """CONVERT TO CHARACTER SET; MariaDB: of a partition to a table and back."""
+        if cursor.next.is_word("PARTITION", "TABLE"):
+            self.exchange_action(cursor)
+            return
         cursor.accept("TO")
         charset = self._charset_in(cursor)
         if charset is None:
@@ -229,8 +234,15 @@ class Clauses:
         return options.charset
 
     def unlogged_action(self, _: Cursor) -> None:
-        """Partitions and tablespaces that are emptied or exchanged."""
+        """Partitions and tablespaces that are emptied or brought in."""
         self.unlogged = True
+
+    def exchange_action(self, cursor: Cursor) -> None:
+        """A partition and a table: EXCHANGE … WITH TABLE, CONVERT … TO TABLE, CONVERT TABLE … TO."""
+        self.unlogged = True
+        while cursor and not cursor.accept("TABLE"):
+            cursor.take()
+        self.exchanged = self._names.table(cursor)
 
 
 def add_unique(parts: Sequence[Token], draft: Draft) -> None:
@@ -285,7 +297,7 @@ _ACTIONS: Final[dict[str, Callable[[Clauses, Cursor], None]]] = {
     "DEFAULT": Clauses.charset_action,
     "DISCARD": Clauses.unlogged_action,
     "DROP": Clauses.drop_action,
-    "EXCHANGE": Clauses.unlogged_action,
+    "EXCHANGE": Clauses.exchange_action,
     "IMPORT": Clauses.unlogged_action,
     "MODIFY": Clauses.modify_action,
     "RENAME": Clauses.rename_action,

@@ -30,7 +30,9 @@ _TIMES: Final = 42  # where the commit times of a GTID event begin
 _TIME_BITS: Final = (1 << 55) - 1
 _HAS_ORIGINAL: Final = 1 << 55
 _FORMAT_FIXED: Final = 57  # version, server, time, header size; then a byte for each type of event
-_SQL_MODE, _CHARSET, _CATALOG = 1, 4, 6  # codes of variables in a query event
+# Codes of variables in a query event; the last is MariaDB's.
+_SQL_MODE, _CHARSET, _TIME_ZONE, _CATALOG, _INVOKER, _DATABASES, _COLLATIONS = 1, 4, 5, 6, 11, 12, 131
+_TOO_MANY: Final = 254  # databases: then they are not listed
 _STANDALONE, _HAS_COMMIT_ID, _PREPARED, _COMPLETED = 1, 2, 64, 128  # flags of MariaDB's GTID event
 _ALTER_STARTS, _ALTER_FAILED = 2, 8  # its further flags
 
@@ -127,12 +129,21 @@ class MariadbGtidEvent(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A statement: the session's thread and database, the text, ``sql_mode`` as a number."""
+    """A statement.
+
+    Attributes:
+        thread: Of the session.
+        database: Its default one.
+        sql: The text.
+        sql_mode: Of the session, as a number.
+        databases: Those of the tables that it uses, triggers' among them, as MySQL lists them; empty where it does not.
+    """
 
     thread: int
     database: str
     sql: str
     sql_mode: int
+    databases: tuple[str, ...] = ()
 
 
 class Xid(NamedTuple):
@@ -218,9 +229,9 @@ def parse_query(body: bytes) -> Query:
     thread, _, database_size, _, variables_size = _QUERY(body)
     start = 13 + variables_size
     end = start + database_size
-    mode, collation = _variables(body[13:start])
+    mode, collation, databases = _variables(body[13:start])
     database = body[start:end].decode(errors="surrogateescape")
-    return Query(thread, database, _statement(body[end + 1 :], collation), mode)
+    return Query(thread, database, _statement(body[end + 1 :], collation), mode, databases)
 
 
 def _statement(sql: bytes, collation: int) -> str:
@@ -280,11 +291,13 @@ def _zigzag(value: int) -> int:
     return value >> 1 ^ -(value & 1)
 
 
-_FIXED: Final = {0: 4, 1: 8, 3: 4, 4: 6}  # sizes of variables by code: flags2, sql_mode, auto-increment, charset
+# Sizes by code: flags2, sql_mode, auto-increment, charset, names of months, charset of the database, tables to update,
+# length of the master's event.
+_FIXED: Final = {0: 4, 1: 8, 3: 4, 4: 6, 7: 2, 8: 2, 9: 8, 10: 4}
 
 
-def _variables(variables: bytes) -> tuple[int, int]:
-    """``sql_mode`` and the client's collation of a query event; 0 where they are not there."""
+def _variables(variables: bytes) -> tuple[int, int, tuple[str, ...]]:
+    """``sql_mode``, the client's collation and the databases of a query event; 0 and none where they are not there."""
     at, mode, collation = 0, 0, 0
     while at < len(variables):
         code, at = variables[at], at + 1
@@ -292,10 +305,24 @@ def _variables(variables: bytes) -> tuple[int, int]:
             mode = _U64(variables, at)[0]
         elif code == _CHARSET:
             collation = int.from_bytes(variables[at : at + 2], "little")
-        if code == _CATALOG:
+        if code in {_CATALOG, _TIME_ZONE}:
             at += 1 + variables[at]
+        elif code == _INVOKER:  # user and host
+            at += 1 + variables[at]
+            at += 1 + variables[at]
+        elif code == _COLLATIONS:
+            at += 1 + 4 * variables[at]
+        elif code == _DATABASES:
+            return mode, collation, _databases(variables, at)
         elif code in _FIXED:
             at += _FIXED[code]
         else:
             break  # what is wanted stands before
-    return mode, collation
+    return mode, collation, ()
+
+
+def _databases(variables: bytes, at: int) -> tuple[str, ...]:
+    count = variables[at]
+    if count == _TOO_MANY:
+        return ()
+    return tuple(name.decode(errors="surrogateescape") for name in variables[at + 1 :].split(b"\0")[:count])

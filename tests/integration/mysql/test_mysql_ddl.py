@@ -163,7 +163,7 @@ class Database:
         self._resources = contextlib.ExitStack()
         server.execute(f"CREATE DATABASE {self.name} CHARACTER SET latin1")
         self._session = self._resources.enter_context(contextlib.closing(server.connect(self.name)))
-        self._catalog = self._resources.enter_context(contextlib.closing(connect(MysqlConfig(url=server.address), "v")))
+        self.catalog = self._resources.enter_context(contextlib.closing(connect(MysqlConfig(url=server.address), "v")))
         self.sql("SET sql_mode = ''")
 
     def sql(self, statement):
@@ -172,7 +172,7 @@ class Database:
 
     def table(self):
         name = TableId(self.name, "t")
-        return read_tables(self._catalog, [name])[name]
+        return read_tables(self.catalog, [name])[name]
 
     def parsed(self, statement):
         return parse(statement, self.name, mariadb=self.mariadb)
@@ -200,6 +200,22 @@ def comparable(definition):
     defaults = [constant_default(column, logical(column, OPTIONS), OPTIONS) for column in definition.columns]
     columns = tuple(replace(column, default=None) for column in definition.columns)
     return replace(definition, columns=columns), defaults
+
+
+@pytest.mark.parametrize("kind", ["mysql", "mariadb"])
+def test_tables_whose_names_differ_little_have_each_its_own_columns_and_keys(databases, kind):
+    database = databases[kind]
+    names = ["Tabelle", "tabelle", "täbelle"]
+    for column, name in zip("abc", names, strict=True):
+        database.sql(f"CREATE TABLE `{name}` (`{column}1` int, `{column}2` int PRIMARY KEY, `{column}3` int)")
+    found = read_tables(database.catalog, [TableId(database.name, name) for name in names])
+
+    assert {table.name: [column.name for column in one.columns] for table, one in found.items()} == {
+        name: [f"{column}1", f"{column}2", f"{column}3"] for column, name in zip("abc", names, strict=True)
+    }
+    assert {table.name: one.primary_key for table, one in found.items()} == {
+        name: (f"{column}2",) for column, name in zip("abc", names, strict=True)
+    }
 
 
 @pytest.mark.parametrize(("kind", "title"), each(CREATES, CREATES_OF))

@@ -109,6 +109,39 @@ def test_F46_a_statement_that_changes_rows_fails_and_fails_again(shop):
         assert failed.value.hint
 
 
+def test_F46_a_trigger_that_a_statement_of_another_database_sets_off_is_noticed(mysql_shop):
+    shop, other = mysql_shop, f"{mysql_shop.database}_other"
+    shop.server.create_database(other)
+    shop.sql(
+        f"CREATE TABLE {other}.a (id INT PRIMARY KEY)",
+        f"CREATE TRIGGER {other}.g AFTER INSERT ON {other}.a FOR EACH ROW"
+        f" INSERT INTO {shop.database}.t (id) VALUES (NEW.id)",
+    )
+    reader = shop.open()
+
+    shop.sql(f"USE {other}", "SET SESSION binlog_format = STATEMENT", "INSERT INTO a VALUES (1)")
+    shop.sql(f"DROP DATABASE {other}")
+
+    with pytest.raises(Failed) as failed:
+        reader.drain()
+    assert failed.value.code == "statement_dml"
+
+
+def test_F46_a_temporary_table_in_front_of_a_captured_one_is_not_taken_for_it(shop):
+    reader = shop.open()
+    shop.sql(
+        "SET SESSION binlog_format = STATEMENT",
+        "CREATE TEMPORARY TABLE t (x INT)",
+        "TRUNCATE TABLE t",
+        "DROP TEMPORARY TABLE t",
+    )
+
+    with pytest.raises(Failed) as failed:
+        reader.drain()
+    assert failed.value.code == "statement_dml"
+    assert not reader.events
+
+
 def test_S8_an_xa_transaction_comes_with_its_commit(shop):
     reader = shop.open()
     shop.sql("XA START 'a'", "INSERT INTO t (id) VALUES (1)", "XA END 'a'", "XA PREPARE 'a'")

@@ -106,7 +106,7 @@ class Table:
 class History:
     """One captured table; TRUNCATE and ``CREATE`` are understood."""
 
-    def statement(self, _database, sql, _mode, _where):
+    def statement(self, _database, sql, _mode, _where, _databases):
         notes = {"definition": {"sql": sql}} if sql.startswith("CREATE") else {}
         truncated = (SHAPE,) * sql.count("t") if sql.startswith("TRUNCATE") else ()
         return SimpleNamespace(notes=notes, truncated=truncated, data=sql.startswith("INSERT"), warning="")

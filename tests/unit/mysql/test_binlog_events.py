@@ -45,7 +45,7 @@ def test_a_gtid_that_was_replicated_has_the_time_of_its_first_commit():
 
 
 def test_a_statement_has_its_session():
-    assert events.parse_query(QUERY) == (15, "b_look", "BEGIN", 0x45A00020)
+    assert events.parse_query(QUERY) == (15, "b_look", "BEGIN", 0x45A00020, ())
 
 
 def test_a_statement_is_in_the_character_set_of_its_client():
@@ -54,6 +54,34 @@ def test_a_statement_is_in_the_character_set_of_its_client():
 
     utf8 = QUERY.replace(b"BEGIN", b"DROP TABLE \xe9")
     assert events.parse_query(utf8).sql == "DROP TABLE \udce9"
+
+
+def test_what_stands_before_the_character_set_is_passed_over():
+    assert events.parse_query(MARIADB_LATIN1).sql == "ALTER TABLE t ADD é int"
+
+
+def test_F46_a_statement_names_the_databases_that_it_uses():
+    assert events.parse_query(MYSQL_DATABASES).databases == ("other", "shop")
+    many = MYSQL_DATABASES.replace(b"\x0c\x02other\0shop\0", b"\x0c\xfe\xff\x15\0\xff\x15\0\xff\x15\0")
+    assert events.parse_query(many).databases == ()
+
+
+def _query(variables, sql):
+    return b"\5\0\0\0\0\0\0\0\1\0\0" + len(variables).to_bytes(2, "little") + variables + b"d\0" + sql
+
+
+# The variables recorded from MariaDB 11.4 and MySQL 9.7.
+MARIADB_LATIN1 = _query(
+    bytes.fromhex("0000000001010000205400000000060373746483020800")
+    + bytes.fromhex("2f002d000009")
+    + bytes.fromhex("040800080008000081461c000000000000"),
+    b"ALTER TABLE t ADD \xe9 int",
+)
+MYSQL_DATABASES = _query(
+    bytes.fromhex("0000000000012000a04500000000060373746404ff00ff00ff000503534554") + b"\x07\0\0\x0b\1u\1h"
+    b"\x0c\x02other\0shop\0\x12\xff\0\x15\0",
+    b"INSERT INTO a VALUES (5)",
+)
 
 
 def test_mariadb_says_whether_a_commit_follows():

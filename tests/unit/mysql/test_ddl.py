@@ -25,7 +25,6 @@ def columns(sql, **options):
         "CREATE VIEW v AS SELECT * FROM t",
         "CREATE DEFINER=`root`@`%` PROCEDURE p() DELETE FROM t",
         "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1",
-        "CREATE TEMPORARY TABLE t (id int)",
         "DROP TEMPORARY TABLE IF EXISTS t",
         "DROP VIEW t",
         "ALTER USER u IDENTIFIED BY 'x'",

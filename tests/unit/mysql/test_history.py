@@ -399,6 +399,36 @@ def test_rows_that_come_or_go_unlogged_are_told():
 
 
 @pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE x EXCHANGE PARTITION p WITH TABLE t WITHOUT VALIDATION",
+        "ALTER TABLE x CONVERT TABLE t TO PARTITION p VALUES LESS THAN (10)",
+        "ALTER TABLE t CONVERT PARTITION p TO TABLE x",
+        "ALTER TABLE x EXCHANGE PARTITION `TABLE` WITH TABLE db.t",
+    ],
+)
+def test_rows_that_a_partition_gives_to_a_table_or_takes_are_told_of_either(sql):
+    made, _ = started(ONE)
+
+    assert run(made, sql).warning.startswith("db.t: rows came or went")
+    assert shape_of(made)
+
+
+def test_F46_a_statement_that_changes_captured_tables_by_a_trigger_matters():
+    made, _ = started(ONE)
+
+    assert made.statement("other", "INSERT INTO a VALUES (1)", 0, "file:1", ("other", "db")).data
+    assert not made.statement("other", "INSERT INTO a VALUES (1)", 0, "file:1", ("other",)).data
+
+
+def test_F46_a_temporary_table_in_front_of_a_captured_one_matters():
+    made, _ = started(ONE)
+
+    assert run(made, "CREATE TEMPORARY TABLE t (x int)").data
+    assert not run(made, "CREATE TEMPORARY TABLE IF NOT EXISTS x LIKE t").data
+
+
+@pytest.mark.parametrize(
     ("alters", "fill"),
     [
         (["ADD c int DEFAULT 1", "ALTER c SET DEFAULT 2"], 1),
