@@ -85,7 +85,11 @@ def unmatched(
         else:
             message, fix = f"no {what} matches {pattern.text!r}", nearest(pattern.text, names)
         problems.append(
-            Problem(entry.where, message, _short(fix) or f"there is no {what} at all yet: is it the right server?")
+            Problem(
+                entry.where,
+                message,
+                _short(fix) or f"there is no {what} at all that we may see: is it the right server?",
+            )
         )
     for pattern in exclude:
         if pattern.exact and pattern.text not in names:

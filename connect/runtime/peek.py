@@ -135,7 +135,11 @@ def validated(plugin: Plugin, options: Mapping[str, Any]) -> Any:
 def chosen(found: Sequence[TableInfo], wanted: Sequence[str]) -> list[TableInfo]:
     """Those that the names or patterns mean; raises ``ConfigError`` for one that means nothing."""
     if not found:
-        raise Failed("tables", "the database has no table that this role sees", hint="Is it the right database?")
+        raise Failed(
+            "tables",
+            "the database has no table that this role sees",
+            hint="Is it the right database? May it read there?",
+        )
     patterns = []
     for text in wanted:
         try:

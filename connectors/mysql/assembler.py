@@ -350,11 +350,11 @@ class Assembler:
                 self._back(group, self._finished, 0)  # what was in it no engine keeps
                 self._finish(group)
             case ["ROLLBACK", "TO", *_]:
-                self._back_to(group, query.sql.partition("`")[2])
+                self._back_to(group, _savepoint(query.sql))
             case ["SAVEPOINT", *_]:
                 taken = self._again is not None
                 at = (_TAKEN if taken else self.rows), group.ordinal, group.event
-                group.savepoints = {**(group.savepoints or {}), query.sql.partition("`")[2]: at}
+                group.savepoints = {**(group.savepoints or {}), _savepoint(query.sql): at}
             case ["XA", verb, *_]:
                 self._xa(group, verb, query)
             case _:
@@ -387,7 +387,7 @@ class Assembler:
 
     def _statement_data(self, _header: Header, _body: bytes) -> None:
         what = "rows were changed by a statement that the log holds as text, not as rows"
-        hint = "SET PERSIST binlog_format = ROW; and let no session set another one. Then start the source anew (F46)."
+        hint = "SET GLOBAL binlog_format = 'ROW'; and let no session set another one. Then start the source anew (F46)."
         raise self._failed("statement_dml", what, hint)
 
     def _back_to(self, group: Group, name: str) -> None:
@@ -607,6 +607,11 @@ class Assembler:
         what = f"the position lies behind row {again.ordinal} of {again.transaction}, but the server sends {group.id}"
         hint = "The log is not the one that was read before: was the server restored or failed over?"
         return self._failed("replay_mismatch", what, hint)
+
+
+def _savepoint(sql: str) -> str:
+    """Its name as the server compares it, whatever the letters' case."""
+    return sql.partition("`")[2].lower()
 
 
 def _after_taking(group: Group) -> dict[str, tuple[int, int, int]]:

@@ -18,6 +18,8 @@ _FULL: Final = "The server is out of connections, memory or disk: raise max_conn
 _LOCKED: Final = "A lock is held by another transaction."
 _BUDGET: Final = "The statement was ended: snapshot.max_query, a limit of the account, or somebody's KILL QUERY."
 _LOGIN: Final = "Set the right password in `password:` or in the URL."
+_EXPIRED: Final = "The password has expired: ALTER USER … IDENTIFIED BY '…'; then set it in `password:` or in the URL."
+_CLOSED: Final = "The account is locked: ALTER USER … ACCOUNT UNLOCK;"
 _UNKNOWN: Final = ("source_error", "The server refused what Connect asked for; its log says more.")
 _GRANT: Final = "Grant what the message names; `connect doctor` prints the exact SQL."
 _TLS: Final = "Check `tls:` against the server's certificate, and the account's REQUIRE clause."
@@ -31,12 +33,14 @@ _BY_NUMBER: Final[dict[int, tuple[str | None, str]]] = {
     **dict.fromkeys((2002, 2003, 2005, 2006, 2012, 2013, 2014, 2027, 2055), (None, _AGAIN)),  # of the client
     **dict.fromkeys((1053, 1077, 1079, 1080, 1152, 1158, 1159, 1160, 1161, 1927, 3168, 4031), (None, _AGAIN)),
     **dict.fromkeys((1021, 1037, 1038, 1040, 1041, 1135, 1203, 1226), (None, _FULL)),
-    1129: (None, "The server blocks this host after too many errors: FLUSH HOSTS;"),
+    1129: (None, "The server blocks this host after too many errors: TRUNCATE TABLE performance_schema.host_cache;"),
     1205: (None, _LOCKED),
     1213: (None, _LOCKED),
     1412: (None, "The table was altered at that moment."),
     **dict.fromkeys((1317, 1969, 3024), ("query_budget", _BUDGET)),
-    **dict.fromkeys((1045, 1820, 1862, 3118, 4151), ("password", _LOGIN)),
+    1045: ("password", _LOGIN),
+    **dict.fromkeys((1820, 1862), ("password", _EXPIRED)),
+    **dict.fromkeys((3118, 4151), ("password", _CLOSED)),
     1698: ("permission", "The account logs in by its socket only: ALTER USER … IDENTIFIED BY '…';"),
     **dict.fromkeys((1044, 1130, 1142, 1143, 1227, 1370, 1383, 1410, 1419), ("permission", _GRANT)),
     1049: ("database_missing", "The database of the URL does not exist on this server."),
@@ -76,6 +80,7 @@ def translate(error: Exception, where: str, *, account: str = "…", table: Tabl
     code, hint = _BY_NUMBER.get(
         number, ("source_error", "The server refused what Connect asked for; its log says more.")
     )
+    hint = hint.replace("USER …", f"USER {account}")
     if code is None or code == "query_budget":
         return Retriable(message, code=code or UNREACHABLE, hint=hint)
     return Failed(code, message, hint=hint)

@@ -64,12 +64,12 @@ _SERVER: Final[dict[str, tuple[str, str, str]]] = {
     "binlog_format": (
         "The server's log holds statements instead of rows.",
         "Nothing is lost: nothing was started.",
-        "SET PERSIST binlog_format = ROW; sessions that are open keep their own setting.",
+        "SET PERSIST binlog_format = ROW; (MariaDB: SET GLOBAL, and in my.cnf). Open sessions keep their own setting.",
     ),
     "server_id_zero": (
         "The server has the id 0, with which it lets no replica connect.",
         "Nothing is lost: nothing was started.",
-        "SET PERSIST server_id = 1; with a number that no other server of the topology has.",
+        "SET PERSIST server_id = 1; (MariaDB: SET GLOBAL, and in my.cnf) with a number that no other server has.",
     ),
     "server_id_clash": (
         "Another replica, or another worker, reads from the server with the id of this source.",

@@ -56,6 +56,8 @@ def preflight(config: MysqlConfig, context: SourceContext) -> Iterator[Finding]:
             yield from _ids(checked, server_id(config, context.group, context.connector))
             yield from _replica(checked)
             yield from _rights(checked)
+            if not context.tables:
+                yield _nothing_seen(checked)
             tables = read_tables(connection, list(context.tables))
             yield from _lock_right(checked, tables)
             yield from _prepared(checked)
@@ -256,6 +258,15 @@ def _filtered(checked: _Checked) -> Iterator[Finding]:
         yield Finding("binlog_do_db", _WARNING, message, "take the setting out of my.cnf, then restart the server")
 
 
+def _nothing_seen(checked: _Checked) -> Finding:
+    """No table of the file is there for us; one that we may not read looks just so."""
+    message = (
+        f"{checked.server.name} shows the account {checked.account} only what it may read: none of the file's tables"
+    )
+    remedy = f"GRANT SELECT ON `database`.* TO {checked.account}; -- with the name of each database of the file"
+    return Finding("select", _PROBLEM, message, remedy)
+
+
 def _lock_right(checked: _Checked, tables: dict[TableId, TableDefinition]) -> Iterator[Finding]:
     """LOCK TABLES, which MySQL needs for what GTIDs do not tell exactly enough (see ``visibility``)."""
     server = checked.server
@@ -289,4 +300,5 @@ def _prepared(checked: _Checked) -> Iterator[Finding]:
         return
     if prepared:
         message = f"{len(prepared)} XA transactions are prepared: their rows wait for their end"
-        yield Finding("xa", _WARNING, message, "XA RECOVER CONVERT XID; -- then XA COMMIT or XA ROLLBACK of each")
+        listed = "XA RECOVER FORMAT='SQL';" if checked.server.is_mariadb else "XA RECOVER CONVERT XID;"
+        yield Finding("xa", _WARNING, message, f"{listed} -- then XA COMMIT or XA ROLLBACK of each")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import pymysql
 
 from connect.api import Finding, Severity
+from connect.schema.model import TableId
+from connectors.mysql import quoting
 from connectors.mysql.quoting import quoted
 from connectors.mysql.server import rows
 
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from connect.api import TableOptions
-    from connect.schema.model import TableId
     from connectors.mysql.columns import TableDefinition
     from connectors.mysql.connection import Connection
     from connectors.mysql.server import Server
@@ -25,6 +27,14 @@ _PROBLEM: Final = Severity.PROBLEM
 _DENIED: Final = frozenset({1044, 1142, 1143})
 _MISSING: Final = frozenset({1049, 1146})
 _LOGS_CASCADES: Final = (9, 6)
+_CHILDREN: Final = """
+SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE
+ WHERE REFERENCED_TABLE_SCHEMA = %s AND REFERENCED_TABLE_NAME = %s
+ ORDER BY 1, 2
+"""
+_FOREIGN_KEY: Final = re.compile(r"^ *CONSTRAINT .* FOREIGN KEY .* REFERENCES (.*?) \(`.*?`\)(.*)$", re.MULTILINE)
+_RULE: Final = re.compile(r"ON (?:DELETE|UPDATE) (?:CASCADE|SET NULL)")
+_CHANGING: Final = frozenset({"CASCADE", "SET NULL"})
 _CASCADES: Final = """
 SELECT CONSTRAINT_SCHEMA, TABLE_NAME, DELETE_RULE, UPDATE_RULE
   FROM information_schema.REFERENTIAL_CONSTRAINTS
@@ -107,9 +117,27 @@ def _cascades(connection: Connection, server: Server, table: TableId) -> Iterato
     """Foreign keys change rows of child tables inside the engine, unseen by the log (F48)."""
     if not server.is_mariadb and server.version >= _LOGS_CASCADES:
         return
-    for schema, name, on_delete, on_update in rows(connection, _CASCADES, table):
-        rule = f"ON DELETE {on_delete}" if on_delete in {"CASCADE", "SET NULL"} else f"ON UPDATE {on_update}"
+    found = _told_by_definitions(connection, table) if server.is_mariadb else _told_by_rules(connection, table)
+    for schema, name, rule in found:
         message = (
             f"{schema}.{name} refers to it with {rule}: what that changes in {schema}.{name} is not in the log (F48)"
         )
         yield Finding(str(table), _WARNING, message, "let the application, or a trigger, change those rows itself")
+
+
+def _told_by_rules(connection: Connection, table: TableId) -> Iterator[tuple[str, str, str]]:
+    """The table's child tables and the first rule of each that changes them."""
+    for schema, name, on_delete, on_update in rows(connection, _CASCADES, table):
+        yield schema, name, f"ON DELETE {on_delete}" if on_delete in _CHANGING else f"ON UPDATE {on_update}"
+
+
+def _told_by_definitions(connection: Connection, table: TableId) -> Iterator[tuple[str, str, str]]:
+    """The same on MariaDB, which shows rules to who may write only, and definitions to who may read."""
+    for schema, name in rows(connection, _CHILDREN, table):
+        child = TableId(schema, name)
+        (_, definition) = rows(connection, f"SHOW CREATE TABLE {quoted(child)}")[0]
+        for parent, rules in _FOREIGN_KEY.findall(definition):
+            rule = _RULE.search(rules)
+            if rule is not None and parent in {quoted(table), quoting.name(table.name)}:
+                yield schema, name, rule[0]
+                break

@@ -29,7 +29,7 @@ class World:
         self.server = server
         self.database = f"s_doctor_{next(_numbers)}"
         self.user = self.database
-        self._folder = folder
+        self.folder = folder
         server.execute(f"DROP DATABASE IF EXISTS {self.database}")
         server.create_database(self.database)
         server.execute(f"CREATE USER '{self.user}'@'%' IDENTIFIED BY '{PASSWORD}'")
@@ -49,7 +49,7 @@ class World:
 
     def findings(self, *names, options=None, **keys):
         tables = {TableId(self.database, name): options or TableOptions() for name in names or ("t",)}
-        context = SourceContext("shop", self.database, tables, self._folder)
+        context = SourceContext("shop", self.database, tables, self.folder)
         return list(PLUGIN.preflight(MysqlConfig(**{"url": self.server.address, **keys}), context))
 
     def close(self):
@@ -180,6 +180,40 @@ def test_F48_cascades_name_the_child_whose_changes_are_not_in_the_log(world):
         assert told == []  # these have them in the log
     else:
         assert f"{world.database}.child" in told[0]
+
+
+def test_F48_cascades_are_told_to_an_account_that_may_read_only(world):
+    world.sql(
+        "CREATE TABLE t (id INT PRIMARY KEY)",
+        "CREATE TABLE child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES t (id) ON UPDATE SET NULL)",
+        "CREATE TABLE other (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES t (id) ON DELETE RESTRICT)",
+        f"GRANT SELECT ON {world.database}.* TO '{world.user}'@'%'",
+    )
+
+    def told(**keys):
+        return [finding.message for finding in world.findings(**keys) if "(F48)" in finding.message]
+
+    assert told(url=world.url()) == told()
+    assert len(told()) == world.mariadb
+
+
+def test_F177_an_account_that_sees_no_table_of_the_file_is_told_what_to_grant(world):
+    context = SourceContext("shop", world.database, {}, world.folder)
+    found = list(PLUGIN.preflight(MysqlConfig(url=world.url()), context))
+
+    remedy = one(found, "select", Severity.PROBLEM).remedy
+    assert remedy.startswith(f"GRANT SELECT ON `database`.* TO '{world.user}'@'%';")
+
+
+def test_S8_prepared_transactions_are_told_with_a_statement_that_lists_them(world):
+    world.sql("CREATE TABLE t (id INT PRIMARY KEY)")
+    with contextlib.closing(world.server.connect(world.database)) as session, session.cursor() as cursor:
+        for statement in ("XA START 'p'", "INSERT INTO t VALUES (1)", "XA END 'p'", "XA PREPARE 'p'"):
+            cursor.execute(statement)
+    try:
+        run(world, one(world.findings(), "xa", Severity.WARNING).remedy)
+    finally:
+        world.sql("XA ROLLBACK 'p'")
 
 
 def test_F65_the_servers_own_id_is_not_ours(world):

@@ -81,6 +81,19 @@ def test_F71_what_is_rolled_back_leaves_nothing(shop):
     assert sorted(rows(reader.read(4))) == [("c", 3), ("c", 10), ("c", 11), ("c", 12)]
 
 
+def test_F71_a_savepoint_is_the_same_however_its_letters_are_written(mariadb_shop):
+    shop = mariadb_shop
+    shop.sql("CREATE TABLE m (id INT PRIMARY KEY) ENGINE = MyISAM")  # it keeps ROLLBACK TO in the log
+    reader = shop.open()
+
+    shop.sql(
+        *("BEGIN", "INSERT INTO t (id) VALUES (1)", "SAVEPOINT s", "INSERT INTO t (id) VALUES (2)"),
+        *("INSERT INTO m VALUES (1)", "ROLLBACK TO S", "INSERT INTO t (id) VALUES (3)", "COMMIT"),
+    )
+
+    assert [event.after["id"] for event in reader.read(2)] == [1, 3]
+
+
 def test_F47_columns_that_the_log_leaves_out_are_unavailable(shop):
     shop.sql("INSERT INTO t VALUES (1, 'a')")
     reader = shop.open()

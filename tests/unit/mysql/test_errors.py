@@ -53,6 +53,22 @@ def test_W4_each_number_has_its_row(number, kind, code):
     assert code in FAILURES
 
 
+@pytest.mark.parametrize(
+    ("number", "statement"),
+    [
+        (1820, "ALTER USER 'cdc'@'%' IDENTIFIED BY"),
+        (1862, "ALTER USER 'cdc'@'%' IDENTIFIED BY"),
+        (3118, "ALTER USER 'cdc'@'%' ACCOUNT UNLOCK;"),
+        (4151, "ALTER USER 'cdc'@'%' ACCOUNT UNLOCK;"),
+        (1698, "ALTER USER 'cdc'@'%' IDENTIFIED BY"),
+        (1129, "TRUNCATE TABLE performance_schema.host_cache;"),
+    ],
+)
+def test_an_account_that_may_not_log_in_comes_with_the_statement_that_mends_it(number, statement):
+    error = pymysql.OperationalError(number, "words")
+    assert statement in translate(error, "shop: connecting", account="'cdc'@'%'").hint
+
+
 def test_W4_a_connection_closed_under_a_statement_is_tried_again():
     assert translate(pymysql.InterfaceError(0, ""), "shop: reading").code == "source_unreachable"
 
