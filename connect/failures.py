@@ -88,7 +88,8 @@ FAILURES: Final[dict[str, Explanation]] = {
     "fenced": Explanation(
         "Another process took over this connector: it runs under the same worker name and connector name.",
         "Nothing is lost or repeated: the other one goes on from the same position, and this one can write no more.",
-        "Run one worker per file, or give the second another name; connect status lists the workers of this user.",
+        "A second worker of the file waits as STANDBY by itself, so this is the end of one after "
+        "--take-over, or of one that was suspended or cut off from Kafka. Run one of them; connect status lists the workers of this user.",
     ),
     "crashed": Explanation(
         "The connector's process ended without saying why; a signal from outside, or a fault in native code.",
@@ -107,9 +108,9 @@ FAILURES: Final[dict[str, Explanation]] = {
         "broker for so long.",
     ),
     "worker_running": Explanation(
-        "A command that changes a connector's state was given while its worker runs.",
+        "A command that changes a connector's state was given while its worker runs, here or on another machine.",
         "Nothing is lost and nothing was changed.",
-        "Stop the worker, give the command again, and start the worker.",
+        "Stop the worker, give the command again, and start the worker; or give it where the worker runs.",
     ),
     "crash_loop": Explanation(
         "The connector's process died again and again without committing anything in between.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -44,12 +45,12 @@ def restart(connector: Name, files: Files = None, *, as_json: AsJson = False) ->
 
 
 def _ask(command: str, connector: str, files: list[Path] | None, *, as_json: bool) -> None:
-    answer = control.ask(worker(files), {"command": command, "connector": connector})
+    answer = control.ask(worker(files, connector), {"command": command, "connector": connector})
     print(json.dumps(answer) if as_json else answer["done"])
 
 
-def worker(files: list[Path] | None) -> int:
-    """The process id of the worker that is meant.
+def worker(files: list[Path] | None, connector: str) -> int:
+    """The process id of the worker that is meant: of several of one group the one that runs the connector.
 
     Raises:
         Failed: ``worker_missing``; ``worker_many`` where no file says which.
@@ -59,7 +60,18 @@ def worker(files: list[Path] | None) -> int:
     if not found:
         whose = f"no worker of {group} is running" if group else "no worker of this user is running"
         raise Failed("worker_missing", whose, hint="connect run FILE starts one.")
+    if len({one.group for one in found}) == 1:
+        return _at_work([one.pid for one in found], connector)
     if len(found) > 1:
         names = ", ".join(f"{one.group} (process {one.pid})" for one in found)
         raise Failed("worker_many", f"several workers run: {names}", hint="Name the file of the one you mean.")
     return found[0].pid
+
+
+def _at_work(pids: list[int], connector: str) -> int:
+    """The worker whose connector it is; a STANDBY, or one whose file has no such connector, where there is no other."""
+    for pid in pids if len(pids) > 1 else ():
+        with suppress(Failed):
+            if not control.ask(pid, {"command": "state", "connector": connector})["standby"]:
+                return pid
+    return pids[0]

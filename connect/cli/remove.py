@@ -25,7 +25,7 @@ def remove(
     """
     config = load_config(files)
     known(source, config.sources, "source")
-    refuse_while_running(config.name)
+    refuse_while_running(config, source)
     confirmed(
         f"Drop the slot and publications of {source}, and forget its position? Its topics stay. If it is started "
         "again, it reads every table anew, and keys that are gone from a table by then leave its state topic.",

@@ -22,6 +22,7 @@ from connect.rest.app import WorkerView
 from connect.rest.server import ListenSettings, RestServer
 from connect.runtime import logs, status_file
 from connect.runtime.logs import LogSettings, escape
+from connect.runtime.membership import GroupMembership, standing_topics
 from connect.runtime.report import State
 from connect.runtime.states import DOWN, Connector, ConnectorStatus
 from connect.runtime.status_file import RunningWorker
@@ -51,6 +52,7 @@ _COLOURS: Final = {
     State.BOOTSTRAPPING: "cyan",
     State.STREAMING: "green",
     State.LIVE: "green",
+    State.STANDBY: "cyan",
 }
 _LAST_WORDS: Final = {
     EXIT_FAILED: "stopped: a connector is FAILED; connect explain CODE says what to do",
@@ -72,10 +74,13 @@ def run(
     until: Annotated[
         Until, typer.Option(help="`live`: end with 0 once snapshots are done and sinks hold them.")
     ] = Until.STOPPED,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Do not wait as STANDBY: another worker of this file ends as FENCED.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Log everything, stack traces too.")] = False,
 ) -> None:
-    """Run every connector of the files until Ctrl-C.
+    """Run every connector of the files until Ctrl-C. While another worker runs them, wait as STANDBY for its end.
 
     Exit codes: 0 stopped or live, 1 a connector FAILED, 2 faults in the files, 3 another worker took over,
     4 a connector had to be killed.
@@ -85,7 +90,9 @@ def run(
     logs.configure(log_settings)
     config = load_config(files)
     printer = JsonPrinter() if as_json else TextPrinter()
-    supervisor = Supervisor(_settings(config, until, log_settings), printer.show)
+    kafka, topics = config.kafka.settings(), standing_topics(config)
+    membership = GroupMembership(kafka, config.name, topics, take_over=take_over)
+    supervisor = Supervisor(_settings(config, until, log_settings), printer.show, membership)
     view = WorkerView(config.name, time.monotonic(), supervisor.statuses)
     with _serving(view, listen_settings(config.worker), printer):
         code = supervisor.run()

@@ -16,18 +16,21 @@ from connect.errors import ConnectError
 from connect.runtime import status_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _GONE_SECONDS: Final = 5.0
+RUN: Final = (sys.executable, "-m", "connect", "run")
 
 
 class Worker:
     """``connect run FILE`` as a child process of the demonstration."""
 
-    def __init__(self, file: Path, group: str, environment: Mapping[str, str], log: Path) -> None:
-        """``group`` is the file's ``name``; what the worker prints goes to ``log``."""
-        self._command = [sys.executable, "-m", "connect", "run", str(file)]
+    def __init__(
+        self, file: Path, group: str, environment: Mapping[str, str], log: Path, command: Sequence[str] = RUN
+    ) -> None:
+        """``group`` is the file's ``name``; what the worker prints goes to ``log``; ``command`` takes the file."""
+        self._command = [*command, str(file)]
         self._group = group
         self._environment = {**os.environ, **environment}
         self.log = log

@@ -243,6 +243,8 @@ def main(build: BuildTask, load: Callable[[Sequence[Path]], Any]) -> int:
     first = _first_messages(sock, lines)
     if not first:
         return ORPHANED
+    if "job" not in first[0]:
+        return 0  # told to stop before there was anything to do
     job = Job.from_json(first[0]["job"])
     if _asks_to_stop(first):
         stop.set()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.api.sink import SinkContext
-from connect.errors import ConfigError, Failed, Problem
+from connect.errors import ConfigError, Failed, Problem, Retriable
+from connect.kafka.group import GroupCalls, machine
 from connect.kafka.positions import PositionStore
 from connect.kafka.producer import TransactionalProducer
 from connect.kafka.topics import Topics
 from connect.runtime import control, status_file
 from connect.runtime.guest import snapshot_note
+from connect.runtime.membership import standing_topics
 from connect.runtime.tasks import SinkTopics, source_job
 from connect.schema.model import TableId
 
@@ -36,7 +38,7 @@ def remove_source(config: Config, name: str) -> list[str]:
         Failed: ``worker_running``, or what the plugin met.
     """
     source = config.sources[known(name, config.sources, "source")]
-    refuse_while_running(config.name)
+    refuse_while_running(config, name)
     kafka = config.kafka.settings()
     job = source_job(config, source, lambda _: None, lambda: False)
     done = list(source.plugin.remove(source.options, job.context({}, lambda _: None)))
@@ -65,7 +67,7 @@ def rebuild_sink(config: Config, name: str) -> list[str]:
     sink = config.sinks[known(name, config.sinks, "sink")]
     topics = SinkTopics(config, sink)
     context = SinkContext(sink.name, config.name, lambda topic: topics[topic].options)
-    with at_rest(config.name, name):
+    with at_rest(config, name):
         return list(sink.plugin.rebuild(sink.options, context))
 
 
@@ -84,7 +86,7 @@ def read_again(config: Config, name: str, tables: Sequence[str]) -> list[str]:
     store = PositionStore(kafka, topics, config.name, name)
     if not topics.describe([store.topic]):
         raise Failed("table_missing", f"{name} was never started", hint="Its first start reads every table.")
-    with at_rest(config.name, name):
+    with at_rest(config, name):
         producer = TransactionalProducer(kafka, f"{config.name}-{name}-0")
         try:
             producer.fence()
@@ -116,19 +118,35 @@ def _again(source: str, table: TableId, notes: Mapping[str, dict[str, Any]]) -> 
 
 
 @contextmanager
-def at_rest(group: str, connector: str) -> Iterator[None]:
-    """One connector stands still meanwhile: paused where a worker of this user runs it, and resumed afterwards.
+def at_rest(config: Config, connector: str) -> Iterator[None]:
+    """One connector stands still meanwhile: paused where workers of this user have it, and resumed afterwards.
+
+    A paused connector stays its worker's, so no STANDBY takes it up meanwhile; one on this machine is paused too.
 
     Raises:
-        Failed: ``worker_unreachable``, ``connector_unknown``, or it did not stop in time: ``worker_running``.
+        Failed: ``worker_unreachable``; ``worker_running``: it did not stop in time, or runs where we cannot pause it.
     """
+    workers = list(_with(config.name, connector))
+    _refuse_elsewhere(config, connector, workers)
     with ExitStack() as after:
-        for worker in status_file.find(group):
+        for worker in workers:
             if not control.ask(worker.pid, {"command": "state", "connector": connector})["paused"]:
                 after.callback(control.ask, worker.pid, {"command": "resume", "connector": connector})
                 control.ask(worker.pid, {"command": "pause", "connector": connector})
             _wait_until_still(worker.pid, connector)
         yield
+
+
+def _with(group: str, connector: str) -> Iterator[status_file.RunningWorker]:
+    """This user's workers of the group whose files have the connector: one file may have been split into two."""
+    for worker in status_file.find(group):
+        try:
+            control.ask(worker.pid, {"command": "state", "connector": connector})
+        except Failed as error:
+            if error.code == "connector_unknown":
+                continue
+            raise
+        yield worker
 
 
 def _wait_until_still(pid: int, connector: str) -> None:
@@ -140,15 +158,29 @@ def _wait_until_still(pid: int, connector: str) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def refuse_while_running(group: str) -> None:
+def refuse_while_running(config: Config, connector: str) -> None:
     """A connector's state is changed only while nobody runs it (F181, rule F-5).
 
     Raises:
-        Failed: ``worker_running``.
+        Failed: ``worker_running``, ``worker_unreachable``.
     """
-    for worker in status_file.find(group):
-        message = f"the worker of {group} runs as process {worker.pid}"
+    for worker in _with(config.name, connector):
+        message = f"the worker of {config.name} runs as process {worker.pid}"
         raise Failed("worker_running", message, hint=f"Stop it first: kill {worker.pid}")
+    _refuse_elsewhere(config, connector, [])
+
+
+def _refuse_elsewhere(config: Config, connector: str, here: Sequence[status_file.RunningWorker]) -> None:
+    """Refuse where a worker of another machine or user owns it; what the group cannot say, fencing answers for."""
+    with suppress(Retriable):
+        try:
+            roll = GroupCalls(config.kafka.settings(), config.name).roll()
+        except Failed:
+            return  # the principal may not look
+        owner = roll.owner(standing_topics(config)[connector])
+        if owner is not None and not (owner.machine == machine() and owner.pid in {worker.pid for worker in here}):
+            message = f"{connector} is run by another worker: {owner}"
+            raise Failed("worker_running", message, hint="Give the command there as its user, or stop that worker.")
 
 
 def known(name: str, there: Mapping[str, object], what: str) -> str:

@@ -26,8 +26,8 @@ _STDERR: Final = 2
 class ChildProcess:
     """A running child and the socket that it reports on."""
 
-    def __init__(self, command: Sequence[str], job: Job) -> None:
-        """Start it and send its job.
+    def __init__(self, command: Sequence[str]) -> None:
+        """Start it: it loads its code, and waits for its job.
 
         Raises:
             OSError: The process cannot be started.
@@ -36,6 +36,9 @@ class ChildProcess:
         self._sock, theirs = socket.socketpair()
         with theirs:
             self._process = _spawn([*command, str(theirs.fileno())], theirs.fileno())
+
+    def begin(self, job: Job) -> None:
+        """Send it its job."""
         with suppress(OSError):  # it is dead already: the end of its socket says so
             self._sock.sendall(encode({"job": job.to_json()}))
 

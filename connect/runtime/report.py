@@ -17,6 +17,7 @@ class State(StrEnum):
     LIVE = "LIVE"  # sinks
     RETRYING = "RETRYING"
     STALLED = "STALLED"
+    STANDBY = "STANDBY"  # another worker of the group owns it; this one goes on when that ends
     PAUSED = "PAUSED"  # by an operator's word
     FAILED = "FAILED"
     FENCED = "FENCED"

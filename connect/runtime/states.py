@@ -104,6 +104,10 @@ class History:
         self._reported_at = now
         self.report = replace(self.report, state=state, code=code, message=message, retry_after=retry_after)
 
+    def quiet(self, now: float) -> float:
+        """Seconds since anything was last said of it."""
+        return now - self._reported_at
+
     def progressed(self) -> bool:
         """Whether the process that runs or just ended committed anything."""
         return self.report.transactions > self._before.transactions

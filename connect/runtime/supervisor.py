@@ -1,5 +1,8 @@
 """The supervisor: one child process per connector, restarted by the retry table, watched, stopped in time.
 
+A child is started at once and gets its job when the worker's group lets it: while the connector is another worker's it
+is STANDBY, its process loaded and waiting.
+
 One select loop over the children's sockets, no threads: what it knows is published as immutable values each turn.
 """
 
@@ -18,6 +21,7 @@ from connect.errors import Failed
 from connect.runtime.child import Job
 from connect.runtime.control import ControlServer
 from connect.runtime.logs import LogSettings
+from connect.runtime.membership import Alone, Claim
 from connect.runtime.process import CHILD, ChildProcess
 from connect.runtime.report import State
 from connect.runtime.retry import Crashes, Stop
@@ -27,6 +31,8 @@ from connect.runtime.until import UntilLive
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from connect.runtime.membership import Membership, Standing
+
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 2
@@ -35,6 +41,8 @@ EXIT_KILLED: Final = 4  # told to stop, but a connector had to be killed (F114)
 
 STOP_SECONDS: Final = 9.0  # and a second for what is left to do: ten in all
 LINGER_SECONDS: Final = 5.0  # a child that said its last word and does not end
+UNSETTLED_SECONDS: Final = 15.0  # so long a group may take to say whose a connector is, before FENCED is final
+AGREED_SECONDS: Final = 3.0  # a group shares out anew within this, so that it knows of whoever fenced us
 _TURN_SECONDS: Final = 0.5
 _ENDING_TURN_SECONDS: Final = 0.02
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -76,6 +84,14 @@ class _Managed:
     again: bool = False  # it is being stopped so that it starts anew
     halted_at: float | None = None  # when its process was asked to end by an operator
     silent_since: float | None = None  # its socket is closed, its process not yet gone
+    begun_at: float | None = None  # when its process was given its job
+    owned: bool = False  # the group said so; before, it may have gone ahead where nobody was to be seen
+    disputed: bool = False  # it was FENCED by a worker that began when we did, and began once more
+
+    def in_dispute(self, now: float) -> bool:
+        """Whether a worker that began when we did may have fenced it: whose it is, their group says."""
+        fresh = self.begun_at is not None and now - self.begun_at < UNSETTLED_SECONDS
+        return fresh and not self.disputed and self.history.report.state is State.FENCED
 
     def status(self, now: float) -> ConnectorStatus:
         pid = self.process.pid if self.process else None
@@ -86,15 +102,22 @@ class Supervisor:
     """Runs the connectors of a worker. ``run`` belongs to the main thread; ``statuses`` may be called from any."""
 
     def __init__(
-        self, settings: RunSettings, watch: Callable[[Sequence[ConnectorStatus]], None] = lambda _: None
+        self,
+        settings: RunSettings,
+        watch: Callable[[Sequence[ConnectorStatus]], None] = lambda _: None,
+        membership: Membership | None = None,
     ) -> None:
-        """``watch`` is called each turn, at least twice a second, with how every connector is."""
+        """``watch`` is called each turn, at least twice a second, with how every connector is.
+
+        ``membership`` says which connectors are this worker's; without one all are. ``run`` starts and ends it.
+        """
         now = time.monotonic()
         self._settings = settings
         self._watch = watch
         self._managed = [_Managed(connector, History(now)) for connector in settings.connectors]
         self._selector = selectors.DefaultSelector()
         self._control: ControlServer | None = None
+        self._membership: Membership = membership or Alone()
         self._until = UntilLive()
         self._stopping = False
         self._signals = 0
@@ -111,7 +134,7 @@ class Supervisor:
         Returns:
             An exit code: one of the ``EXIT_`` constants of this module.
         """
-        with self._answering_signals(), self._listening():
+        with self._answering_signals(), self._listening(), self._taking_part():
             try:
                 self._publish()
                 verdict = None
@@ -164,12 +187,26 @@ class Supervisor:
             if self._control is not None:
                 self._control.close()
 
+    @contextmanager
+    def _taking_part(self) -> Iterator[None]:
+        """The worker's group, left when every connector has ended: whoever is next starts from what we committed."""
+        self._membership.start()
+        if (news := self._membership.fileno()) is not None:
+            self._selector.register(news, selectors.EVENT_READ)
+        try:
+            yield
+        finally:
+            if news is not None:
+                self._selector.unregister(news)
+            self._membership.close()
+
     def _turn(self) -> None:
         """Start what is due, hear who speaks, bury who ended, publish."""
         now = time.monotonic()
         for one in self._managed:
             if one.start_at is not None and one.start_at <= now and not self._stopping:
                 self._start(one, now)
+            self._follow(one, self._membership.standing(one.connector.name), now)
         for key, _ in self._selector.select(self._patience(now)):
             if isinstance(key.data, _Managed):
                 self._hear(key.data)
@@ -197,15 +234,57 @@ class Supervisor:
         return max(0.0, min([_TURN_SECONDS, *due]))
 
     def _start(self, one: _Managed, now: float) -> None:
-        job = Job(self._settings.files, one.connector.name, self._settings.logs)
-        one.start_at = None
+        one.start_at = one.begun_at = None
         one.history.started(now)
         try:
-            one.process = ChildProcess(self._settings.child, job)
+            one.process = ChildProcess(self._settings.child)
         except OSError as error:
             self._crashed(one, f"could not be started ({error.strerror})", by_signal=False)
             return
         self._selector.register(one.process, selectors.EVENT_READ, one)
+
+    def _follow(self, one: _Managed, standing: Standing, now: float) -> None:
+        """Do as the worker's group says of a connector."""
+        if self._stopping or one.paused:
+            return
+        state = one.history.report.state
+        if standing.claim is Claim.THEIRS:
+            self._let_go(one, standing, now)
+        elif standing.claim is not Claim.UNKNOWN and one.process and one.begun_at is None and one.halted_at is None:
+            if state is State.STANDBY:
+                one.history.end(State.STARTING, "", "", now)
+                one.history.started(now)
+            one.process.begin(Job(self._settings.files, one.connector.name, self._settings.logs))
+            one.begun_at = now
+        if standing.claim is Claim.OURS:
+            if one.in_dispute(now) and one.history.quiet(now) > AGREED_SECONDS:
+                one.disputed = True
+                self._halt(one, paused=False)
+                one.history.end(State.STARTING, "", "", now)
+            one.owned = True
+
+    def _let_go(self, one: _Managed, standing: Standing, now: float) -> None:
+        """It is another worker's: taken over from us, it stays down; else it waits for that one's end."""
+        state = one.history.report.state
+        down = state in DOWN and not one.in_dispute(now)
+        if one.owned and one.begun_at is not None and (standing.passed or down):
+            one.disputed = True
+            if state in DOWN:
+                return
+            if one.process is not None:
+                one.process.stop()
+                one.halted_at = now
+            message = f"Taken over by another worker: {standing.owner}.\nRun one of them: connect explain fenced"
+            one.history.end(State.FENCED, "fenced", message, now)
+            return
+        if one.begun_at is not None:  # it went ahead where nobody was to be seen; the group knows better
+            self._halt(one, paused=False)
+            one.begun_at = None
+        message = (
+            f"Owned by another worker: {standing.owner}. It goes on here when that one ends; now, with --take-over."
+        )
+        if state is not State.STANDBY or one.history.report.message != message:
+            one.history.end(State.STANDBY, "", message, now)
 
     def _hear(self, one: _Managed) -> None:
         assert one.process is not None  # noqa: S101 - it is registered while its process is held
@@ -215,6 +294,8 @@ class Supervisor:
             self._selector.unregister(one.process)
             one.silent_since = now
             return
+        if one.halted_at is not None and one.history.report.state in {State.FENCED, State.STANDBY}:
+            return  # the group has said what becomes of it; how its process ends is no news
         for report in reports:
             one.history.observe(report, now)
 
@@ -270,7 +351,8 @@ class Supervisor:
                 self._halt(one, paused=True)
                 return {"done": f"{name} is paused until `connect resume {name}` or the worker's next start"}
             case "state":
-                return {"paused": one.paused, "running": one.process is not None}
+                standby = self._membership.standing(name).claim is Claim.THEIRS
+                return {"paused": one.paused, "running": one.process is not None, "standby": standby}
             case "resume" if not one.paused:
                 return {"done": f"{name} was not paused"}
             case "resume" | "restart":
@@ -299,6 +381,8 @@ class Supervisor:
             return EXIT_OK
         down = [status.state for status in self._published if status.state in DOWN]
         alone = self._settings.until == "stopped" and self._settings.on_failed == "keep_others"
+        if any(one.in_dispute(time.monotonic()) for one in self._managed):
+            return None
         if down and (len(down) == len(self._published) or not alone):
             return EXIT_FAILED if State.FAILED in down else EXIT_FENCED
         if self._settings.until == "live" and self._until.reached(self._published, time.monotonic()):

@@ -13,6 +13,7 @@ import psycopg
 from elasticsearch import Elasticsearch, NotFoundError, helpers
 
 from connect.demo.verdict import Verdict, check, check_events, differing, fold
+from connect.demo.worker import RUN
 from connect.errors import ConnectError
 from connect.testing.oracle import canonical, rows
 from connect.testing.origin import PostgresOrigin
@@ -139,10 +140,10 @@ class Chain:
         """The sinks' names in the file."""
         return [name for name, url in (("warehouse", self.where.warehouse), ("search", self.where.search)) if url]
 
-    def worker(self, environment: Mapping[str, str] | None = None) -> Victim:
-        """Another worker over the file, started."""
+    def worker(self, environment: Mapping[str, str] | None = None, command: Sequence[str] = RUN) -> Victim:
+        """Another worker over the file, started with ``command``."""
         log = self._folder / f"worker-{len(self._workers)}.log"
-        worker = Victim(self.file, self.group, environment or {}, log)
+        worker = Victim(self.file, self.group, environment or {}, log, command)
         self._workers.append(worker)
         worker.start()
         return worker

@@ -19,12 +19,12 @@ def home(monkeypatch, tmp_path) -> None:
 
 def test_the_only_worker_needs_no_name() -> None:
     status_file.write(RunningWorker("shop", os.getpid(), "http://127.0.0.1:1"))
-    assert worker(None) == os.getpid()
+    assert worker(None, "w") == os.getpid()
 
 
 def test_none_is_told() -> None:
     with pytest.raises(Failed, match="no worker of this user") as caught:
-        worker(None)
+        worker(None, "w")
     assert caught.value.code == "worker_missing"
 
 
@@ -32,11 +32,11 @@ def test_of_several_the_file_has_to_say_which(tmp_path) -> None:
     status_file.write(RunningWorker("shop", os.getpid(), "http://127.0.0.1:1"))
     status_file.write(RunningWorker("billing", os.getppid(), "http://127.0.0.1:2"))
     with pytest.raises(Failed) as caught:
-        worker(None)
+        worker(None, "w")
     assert caught.value.code == "worker_many"
     file = tmp_path / "billing.yaml"
     file.write_text(
         'name: billing\nkafka: {bootstrap: "127.0.0.1:9092"}\n'
         'sinks:\n  w: {plugin: sql, url: "sqlite:///x", topics: [a]}\n'
     )
-    assert worker([file]) == os.getppid()
+    assert worker([file], "w") == os.getppid()
