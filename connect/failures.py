@@ -88,8 +88,8 @@ FAILURES: Final[dict[str, Explanation]] = {
     "fenced": Explanation(
         "Another process took over this connector: it runs under the same worker name and connector name.",
         "Nothing is lost or repeated: the other one goes on from the same position, and this one can write no more.",
-        "A second worker of the file waits as STANDBY by itself, so this is the end of one after "
-        "--take-over, or of one that was suspended or cut off from Kafka. Run one of them; connect status lists the workers of this user.",
+        "A second worker of the file waits as STANDBY by itself, so this is the end of one after --take-over, or "
+        "of one that was suspended or cut off from Kafka. Run one; connect status lists the workers of this user.",
     ),
     "crashed": Explanation(
         "The connector's process ended without saying why; a signal from outside, or a fault in native code.",
@@ -242,9 +242,14 @@ FAILURES: Final[dict[str, Explanation]] = {
     ),
     # The source and its log
     "offset_format": Explanation(
-        "The stored position cannot be read: it is damaged, or a newer version of Connect wrote it.",
+        "The stored position cannot be read: it is damaged, or something else wrote it.",
         "Nothing is lost: it is not taken for a first start.",
-        "Run the version that wrote it, or a newer one.",
+        "Restore the topic or table that the message names, or run what wrote it.",
+    ),
+    "state_is_newer": Explanation(
+        "A newer Connect wrote the stored state that the message names, in a form that this one cannot read.",
+        "Nothing is lost and nothing was changed.",
+        "Upgrade Connect here, or go on with the newer one. An older one needs state that is as old as itself.",
     ),
     "protocol": Explanation(
         "The server sent bytes that do not follow its protocol.",
@@ -341,6 +346,42 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Its changes of that while are in no log; what the table holds now is what is left of them.",
         "Leave the table out of the file, start the worker, and name it again: it begins anew. A table without a key "
         "is then read whole, so its topic has those rows twice.",
+    ),
+    "connector_gone": Explanation(
+        "The file was edited while its worker runs: a connector that was started anew is in it no more.",
+        _WAITS,
+        "Put it back and give connect restart NAME; or start the worker anew with the file as it is now.",
+    ),
+    "source_renamed": Explanation(
+        "A source was started under a name that connect rename gave up: its position belongs to the new name.",
+        _NOT_STARTED,
+        "Start the file that has the new name. For another source under the old name: connect remove NAME FILE first.",
+    ),
+    "looks_renamed": Explanation(
+        "A new source would write to the topics of one that the file has no more: its entry was probably renamed.",
+        _NOT_STARTED,
+        "Stop the worker and give the command of the message, connect rename source OLD NEW FILE: position, slot and "
+        "topics stay. If it is another source: another topic_prefix, or `adopt: true`.",
+    ),
+    "rename_names": Explanation(
+        "A renamed source has things on its server, such as a slot, that are called after its old name.",
+        "Nothing is lost: nothing was changed.",
+        "Write the keys of the message under the source's entry, and give the command again.",
+    ),
+    "rename_topics": Explanation(
+        "A renamed source would write to other topics than until now: its topic_prefix was its old name.",
+        "Nothing is lost: nothing was changed.",
+        "Write topic_prefix: with the old name under the source's entry, and give the command again.",
+    ),
+    "rename_nothing": Explanation(
+        "The source that should be renamed has no stored position: it never ran under this name, or was removed.",
+        "Nothing is lost: nothing was changed.",
+        "Look for its name, and for the file's: positions are kept by both. connect plan FILE shows what is there.",
+    ),
+    "rename_target": Explanation(
+        "A source was started under its new name before connect rename, and has a position of its own now.",
+        "Nothing is lost: both positions are there, and nothing was changed.",
+        "Give the entry its old name back; or connect remove NEW FILE, which drops what the new one made, then rename.",
     ),
     "topic_not_ours": Explanation(
         "A topic that a source should begin to write to holds records of somebody else, or of a renamed source.",

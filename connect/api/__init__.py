@@ -8,6 +8,7 @@ from connect.api.snapshots import Chunk, Key, Mark, NamesTransactions, Snapshots
 from connect.api.source import Lag, Source, SourceBatch, SourceContext
 from connect.api.tables import TableInfo, TableOptions, View
 from connect.api.transform import Transform
+from connect.api.versions import readable
 
 __all__ = [
     "Capabilities",
@@ -35,4 +36,5 @@ __all__ = [
     "View",
     "WriteResult",
     "later",
+    "readable",
 ]

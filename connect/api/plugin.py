@@ -87,6 +87,8 @@ class Plugin:
         uncaptured: ``(config, group, connector) -> tables``: those that the log does not carry for this source, each
             with the SQL that lets it. One that a pattern names is NOT CAPTURED then; an exact name stops the source.
         preflight: ``(config, context-like mapping) -> findings`` for ``doctor``.
+        names: ``(config, group, connector) -> names``: what is made on the server under names that are taken from the
+            connector's where the file gives none, by the key that would give it. A renamed source keeps them.
         remove: Undo what the first open created on the server (slot, publication); one sentence for each thing.
         rebuild: Drop what a sink made in its target, nothing else; returns one sentence for each thing.
         failures: Codes of this plugin's own for ``connect explain``:
@@ -107,6 +109,7 @@ class Plugin:
     discover: Callable[[Any], list[TableInfo]] = field(default=lambda _: [])
     uncaptured: Callable[[Any, str, str], Mapping[TableId, str]] = field(default=lambda *_: {})
     preflight: Callable[[Any, Any], Iterable[Finding]] = _nothing
+    names: Callable[[Any, str, str], Mapping[str, str]] = field(default=lambda *_: {})
     remove: Callable[[Any, Any], Iterable[str]] = _nothing
     rebuild: Callable[[Any, Any], Iterable[str]] = _nothing
     failures: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)

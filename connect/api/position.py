@@ -19,7 +19,7 @@ class Position(Protocol):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """The position of ``to_json``; raises ``Failed("offset_format")`` for what it does not understand (F124)."""
+        """The position of ``to_json``; raises ``Failed``: ``state_is_newer``, or ``offset_format`` (F124)."""
         ...
 
     def is_after(self, other: Self) -> bool:

@@ -60,6 +60,7 @@ class SourceContext:
         stopping: True once the task should end; long waits look at it at least every 100 ms.
         temporary: It is only looked at: what the server keeps for this reader must end with the connection.
         peers: Names of all sources of the group, this one's too; empty where they are not known.
+        kept: What those sources keep on their servers, under names of ``Plugin.names``.
     """
 
     connector: str
@@ -70,6 +71,7 @@ class SourceContext:
     stopping: Callable[[], bool] = field(default=lambda: False)
     temporary: bool = False
     peers: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
 
 
 @runtime_checkable

@@ -10,7 +10,9 @@ import orjson
 from confluent_kafka import Consumer, KafkaError
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 
+from connect.api.versions import readable
 from connect.errors import Failed, Retriable
+from connect.failpoints import failpoint
 from connect.kafka.client import LOGGER, kafka_errors, quiet, translate
 from connect.kafka.topics import POSITIONS, Topics, TopicSpec
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
     from connect.kafka.producer import TransactionalProducer
 
+VERSION: Final = 1  # of what is noted beside a position; the position has one of its own
+VERSION_NOTE: Final = "version"
+RENAMED: Final = "renamed"  # the note of a connector whose name was given up
 _POSITION: Final = b"position"
 _NOTE: Final = b"note:"
 _KEYS_AT_ONCE: Final = 200_000
@@ -56,7 +61,7 @@ class PositionStore:
 
         Raises:
             Retriable: The stable offset did not reach the end: somebody else's transaction is open in this topic.
-            Failed: ``offset_format``: a record is no JSON of ours (F124).
+            Failed: ``offset_format``: a record is no JSON of ours (F124); ``state_is_newer``.
         """
         position: dict[str, Any] | None = None
         notes: dict[str, dict[str, Any]] = {}
@@ -73,23 +78,41 @@ class PositionStore:
                     notes[name] = self._decode(value, message)
             else:
                 raise self._foreign(message)
+        readable(f"topic {self.topic}", notes.get(VERSION_NOTE, {}).get("version"), VERSION)
         return position, notes
 
     def forget(self, producer: TransactionalProducer) -> bool:
         """Forget the position and how far snapshots are, for a source that starts anew; False if there was none.
 
-        Topics' ids and schemas stay noted: the source will write to the same topics.
+        Topics' ids and schemas stay noted: the source will write to the same topics. That its name was given up
+        (``move``) is forgotten too.
         """
         position, notes = self.read()
-        if position is None:
+        if position is None and RENAMED not in notes:
             return False
         producer.begin()
         for name in notes:
-            if name.startswith(("snapshot:", "table:", "lacking:")):
+            if name == RENAMED or name.startswith(("snapshot:", "table:", "lacking:")):
                 producer.send(self.topic, _NOTE + name.encode(), None, 0)
         producer.send(self.topic, _POSITION, None, 0)
         producer.commit()
         return True
+
+    def move(self, producer: TransactionalProducer, into: PositionStore, name: str) -> None:
+        """Everything that is stored here goes into the store of connector ``name``, in one transaction: whole or not.
+
+        What stays is a note ``RENAMED`` with that name, so that a worker that still has the old one stops.
+        """
+        position, notes = self.read()
+        assert position is not None  # noqa: S101 - the caller looked
+        producer.begin()
+        into.send(producer, position, {**notes, RENAMED: None})
+        for note in notes:
+            producer.send(self.topic, _NOTE + note.encode(), None, 0)
+        producer.send(self.topic, _NOTE + RENAMED.encode(), orjson.dumps({"to": name}), 0)
+        producer.send(self.topic, _POSITION, None, 0)
+        failpoint("rename.before_commit")
+        producer.commit()
 
     def _decode(self, value: bytes | None, message: Message) -> dict[str, Any]:
         try:

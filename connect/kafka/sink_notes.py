@@ -6,10 +6,12 @@ it. A note counts only for what the sink's own position says it has begun.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from connect.api.versions import readable
 from connect.errors import Failed
 from connect.kafka.positions import read_to
 from connect.kafka.topics import POSITIONS, TopicSpec
@@ -17,8 +19,13 @@ from connect.kafka.topics import POSITIONS, TopicSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from confluent_kafka import Message
+
     from connect.kafka.appender import Appender
     from connect.kafka.topics import Topics
+
+
+VERSION: Final = 1  # of a note
 
 
 class SinkNotes:
@@ -35,19 +42,25 @@ class SinkNotes:
         """Every note, by topic; makes the topic where it is missing.
 
         Raises:
-            Failed: ``offset_format``: something else wrote into the topic (F124).
+            Failed: ``offset_format``: something else wrote into the topic (F124); ``state_is_newer``.
         """
         self._topics.ensure([TopicSpec(self.topic, 1, POSITIONS)])
         [end] = self._topics.ends(self.topic, 1)
         notes: dict[str, dict[str, Any]] = {}
         for message in read_to(self._settings, self.topic, 0, end, seconds):
-            try:
-                notes[(message.key() or b"").decode()] = orjson.loads(message.value() or b"")
-            except ValueError:
-                text = f"topic {self.topic} holds a record at offset {message.offset()} that is no note of ours"
-                hint = "Something else wrote into it. Delete the topic and run connect rebuild for this sink."
-                raise Failed("offset_format", text, hint=hint) from None
+            note = self._decode(message)
+            readable(f"topic {self.topic}", note.get("version"), VERSION)
+            notes[(message.key() or b"").decode()] = note
         return notes
+
+    def _decode(self, message: Message) -> dict[str, Any]:
+        with suppress(ValueError):
+            note = orjson.loads(message.value() or b"")
+            if isinstance(note, dict):
+                return note
+        text = f"topic {self.topic} holds a record at offset {message.offset()} that is no note of ours"
+        hint = "Something else wrote into it. Delete the topic and run connect rebuild for this sink."
+        raise Failed("offset_format", text, hint=hint)
 
     def write(self, notes: Mapping[str, dict[str, Any]], seconds: float = 30.0) -> None:
         """Write notes; durable on return.

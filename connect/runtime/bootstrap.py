@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.errors import Failed
+from connect.kafka.sink_notes import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from connect.kafka.consumer import Bounds
     from connect.kafka.topics import Topic
 
-VERSION: Final = 1
 _MARGIN: Final = 0.8  # rule T1: a fifth of the time that tombstones are kept is our safety
 _REBUILD: Final = "Run connect rebuild for this sink, so that it starts from what is there."
 

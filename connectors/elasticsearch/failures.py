@@ -97,9 +97,4 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
         "Nothing is lost, but where the index stands is no longer known.",
         "Restore connect-state from a snapshot, or drop the sink's indices and start from offset 0.",
     ),
-    "state_format": (
-        "The state document was written by a newer version of this plugin.",
-        "Nothing is lost and nothing was changed.",
-        "Run the newer version again, or `connect rebuild SINK FILE`.",
-    ),
 }

@@ -31,7 +31,7 @@ class ElasticsearchSink:
 
         Raises:
             Retriable: ``target_unreachable``, ``target_busy``, ``target_blocked``.
-            Failed: ``target_missing``, ``target_changed``, ``target_denied``, ``state_format`` …
+            Failed: ``target_missing``, ``target_changed``, ``target_denied``, ``state_is_newer`` …
             Fenced: This sink was open before, and another owner took over since.
         """
         self.close()

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from connect.api import TopicPartition
+from connect.api import TopicPartition, readable
 from connect.errors import Failed, Fenced, Retriable
 from connectors.elasticsearch.cluster import Cluster, part
 from connectors.elasticsearch.document import version_of
@@ -89,11 +89,9 @@ class Progress:
         """The progress of ``to_json``.
 
         Raises:
-            Failed: ``state_format``: a newer version wrote it.
+            Failed: ``state_is_newer``.
         """
-        if data.get("version") != FORMAT:
-            message = f"the state document has format {data.get('version')}, this version knows {FORMAT}"
-            raise Failed("state_format", message, hint="Run the newer version again, or `connect rebuild` this sink.")
+        readable(f"the state document in {STATE_INDEX}", data.get("version"), FORMAT)
         topics = {name: TopicState(**topic) for name, topic in data["topics"].items()}
         targets = {name: TargetNote(**target) for name, target in data["targets"].items()}
         return cls(data["epoch"], data.get("owner", ""), data["last_seen_ms"], topics, targets)
@@ -188,7 +186,7 @@ class StateStore:
         Raises:
             Fenced: This owner had it before, and another owner took over since: it is not taken back (rule F-3).
             Retriable: ``target_busy``: others kept taking over at the same time.
-            Failed: ``state_format``, ``state_missing``.
+            Failed: ``state_is_newer``, ``state_missing``.
         """
         self._cluster.request("PUT", f"/{STATE_INDEX}", body=_SETTINGS, expect=(400,))  # 400: it exists
         for _ in range(_TAKE_OVER_TRIES):

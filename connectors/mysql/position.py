@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
+from connect.api import readable
 from connect.errors import Failed
 from connectors.mysql.gtid import AnyGtid, Gtids, GtidSet, GtidState, parse_gtid
 
@@ -82,11 +83,10 @@ class MysqlPosition:
         """The position of ``to_json``.
 
         Raises:
-            Failed: ``offset_format`` for anything else, a newer version included (F124).
+            Failed: ``state_is_newer``; ``offset_format`` for anything else (F124).
         """
         try:
-            if data["version"] != cls.version:
-                raise _not_understood(f"version {data['version']!r}")
+            readable("the stored position", _number(data["version"]), cls.version)
             return cls(
                 server=_text(data["server"]),
                 log=LogPosition(_text(data["file"]), _number(data["pos"])),
@@ -164,5 +164,5 @@ def _not_understood(what: str) -> Failed:
     return Failed(
         "offset_format",
         f"the stored position is not one of this MySQL source: {what}",
-        hint="Was it written by a newer version or another plugin? Nothing was changed; run the version that wrote it.",
+        hint="Did another plugin write it? Nothing was changed; restore the topic, or run what wrote it.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
+from connect.api import readable
 from connect.errors import Failed
 
 
@@ -63,11 +64,10 @@ class PostgresPosition:
         """The position of ``to_json``.
 
         Raises:
-            Failed: ``offset_format`` for anything else, a newer version included (F124).
+            Failed: ``state_is_newer``; ``offset_format`` for anything else (F124).
         """
         try:
-            if data["version"] != cls.version:
-                raise _not_understood(f"version {data['version']!r}")
+            readable("the stored position", _number(data, "version"), cls.version)
             ordinal = _number(data, "ordinal")
             return cls(
                 system_id=_identifier(data["system_id"]),
@@ -116,5 +116,5 @@ def _not_understood(what: str) -> Failed:
     return Failed(
         "offset_format",
         f"the stored position is not one of this Postgres source: {what}",
-        hint="Was it written by a newer version or another plugin? Nothing was changed; run the version that wrote it.",
+        hint="Did another plugin write it? Nothing was changed; restore the topic, or run what wrote it.",
     )

@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from connect.api import TopicPartition
+from connect.api import TopicPartition, readable
 from connect.errors import Failed, Fenced
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ class Ledger:
 
         Raises:
             Fenced: We owned it before, and another owner took over since: it is not taken back (rule F-3).
+            Failed: ``state_is_newer``, with nothing changed.
         """
+        self._check_version()
         if self.epoch:
             self.lock()
         sinks = self._db.place("connect_sinks")
@@ -88,14 +90,16 @@ class Ledger:
             ),
             self._connector,
         )
-        self._db.run(self._sql(f"UPDATE {sinks} SET epoch = epoch + 1 WHERE connector = ?"), self._connector)
-        [(epoch, version)] = self._db.rows(
-            self._sql(f"SELECT epoch, version FROM {sinks} WHERE connector = ?"), self._connector
+        self._db.run(
+            self._sql(f"UPDATE {sinks} SET epoch = epoch + 1, version = {VERSION} WHERE connector = ?"), self._connector
         )
-        if version != VERSION:
-            message = f"the position of {self._connector} has version {version} and this Connect knows {VERSION}"
-            raise Failed("offset_format", message, hint="Run the newer Connect that wrote it.")
+        [(epoch,)] = self._db.rows(self._sql(f"SELECT epoch FROM {sinks} WHERE connector = ?"), self._connector)
         self.epoch = epoch
+
+    def _check_version(self) -> None:
+        sql = self._sql(f"SELECT version FROM {self._db.place('connect_sinks')} WHERE connector = ?")
+        for (version,) in self._db.rows(sql, self._connector):
+            readable(f"the state of sink {self._connector} in table connect_sinks", version, VERSION)
 
     def lock(self) -> None:
         """The first statement of each transaction that writes: we are still the owner, and stay it until its end.

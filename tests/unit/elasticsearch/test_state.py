@@ -27,7 +27,7 @@ def test_progress_survives_its_json():
 def test_F124_a_newer_format_is_refused():
     with pytest.raises(Failed) as error:
         Progress.from_json({"version": 99})
-    assert error.value.code == "state_format"
+    assert error.value.code == "state_is_newer"
 
 
 def test_invariant_3_progress_never_goes_back():

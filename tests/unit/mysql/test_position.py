@@ -72,7 +72,15 @@ def test_a_position_has_the_keys_of_debezium():
 
 @pytest.mark.parametrize(
     "change",
-    [{"version": 2}, {"kind": "postgres"}, {"gtids": "x"}, {"file": None}, {"pos": -1}, {"pos": True}, {"prepared": 1}],
+    [
+        {"version": "2"},
+        {"kind": "postgres"},
+        {"gtids": "x"},
+        {"file": None},
+        {"pos": -1},
+        {"pos": True},
+        {"prepared": 1},
+    ],
 )
 def test_F124_what_is_no_position_is_refused(change):
     with pytest.raises(Failed) as failed:
