@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "dead-letters": Lazy("connect.cli.dead_letters:dead_letters", "List the records that a sink put aside, and why."),
     "plugins": Lazy("connect.cli.plugins:plugins", "List the installed plugins and their options."),
     "remove": Lazy("connect.cli.remove:remove", "Drop a source's slot and publications, and forget its position."),
+    "rename": Lazy("connect.cli.rename:app", "Let a source go on under another name: position, slot and topics stay."),
     "snapshot": Lazy("connect.cli.snapshot:snapshot", "Let a source read tables anew, while the log streams on."),
     "rebuild": Lazy("connect.cli.rebuild:rebuild", "Drop what a sink made; it is filled again from the topics."),
     "explain": Lazy(

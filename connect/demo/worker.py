@@ -37,6 +37,12 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self.kills = 0
 
+    @property
+    def pid(self) -> int:
+        """Of the supervisor."""
+        assert self._process is not None  # noqa: S101 - it was started
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, or start it again."""
         with self.log.open("ab") as log:

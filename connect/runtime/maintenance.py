@@ -177,7 +177,8 @@ def _refuse_elsewhere(config: Config, connector: str, here: Sequence[status_file
             roll = GroupCalls(config.kafka.settings(), config.name).roll()
         except Failed:
             return  # the principal may not look
-        owner = roll.owner(standing_topics(config)[connector])
+        topic = standing_topics(config).get(connector) or f"{config.name}.{connector}.positions"  # a former name
+        owner = roll.owner(topic)
         if owner is not None and not (owner.machine == machine() and owner.pid in {worker.pid for worker in here}):
             message = f"{connector} is run by another worker: {owner}"
             raise Failed("worker_running", message, hint="Give the command there as its user, or stop that worker.")

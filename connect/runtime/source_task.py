@@ -22,10 +22,11 @@ from connect.api.tables import View
 from connect.errors import ConnectError, Failed, Fenced, Retriable
 from connect.failpoints import failpoint
 from connect.kafka.outbox import Outbox
-from connect.kafka.positions import PositionStore, holds_records
+from connect.kafka.positions import VERSION, VERSION_NOTE, PositionStore, holds_records
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS, TransactionalProducer
 from connect.kafka.topics import STATE, Topic, Topics, TopicSpec, events_settings
 from connect.record import ChangeEvent, Op, plain_shape
+from connect.runtime.former_name import FirstStart, check_name
 from connect.runtime.guest import (
     ChunkReader,
     Guest,
@@ -299,6 +300,8 @@ class SourceTask:
         resume = None if stored is None else Resume(source.position.from_json(stored), self._notes)
         pipeline = job.pipeline(options, columns)
         self._name_topics(tables, pipeline)
+        if resume is None:
+            self._check_name(context.peers)
         self._check_identities(tables)
         self._ensure_topics(options)
         self._position = source.open(resume)
@@ -336,6 +339,7 @@ class SourceTask:
         captured = {str(table) for table in tables}
         gone = [name for name, note in self._notes.items() if _table_of(name, note) not in {None, *captured}]
         notes: dict[str, dict[str, Any] | None] = {_OWNER: self._owner, **dict.fromkeys(gone)}
+        notes[VERSION_NOTE] = {"version": VERSION}
         if stored is None:
             self._pending.update(notes)
             return
@@ -344,6 +348,16 @@ class SourceTask:
         producer.commit()
         for name in gone:
             del self._notes[name]
+
+    def _check_name(self, peers: AbstractSet[str]) -> None:
+        """At a first start: is this a source that had another name?"""
+        job = self._job
+        tables = {str(table): set(names.values()) for table, names in self._topic_names.items()}
+        start = FirstStart(
+            group=job.group, name=job.name, peers=peers, tables=tables, notes=self._notes, adopt=job.adopt
+        )
+        for warning in check_name(job.kafka, self._topics, start):
+            _LOG.warning("%s", warning)
 
     def _new_producer(self, timeout_ms: int) -> TransactionalProducer:
         job = self._job

@@ -38,9 +38,16 @@ _NOT_IN_TOPIC_NAMES = re.compile(r"[^a-zA-Z0-9._-]")
 
 
 def build_task(config: Config, name: str, report: Callable[[TaskReport], None], stopping: Callable[[], bool]) -> Task:
-    """The task of connector ``name``; nothing is connected before it runs."""
+    """The task of connector ``name``; nothing is connected before it runs.
+
+    Raises:
+        Failed: ``connector_gone``: the file was edited while the worker runs, and has it no more.
+    """
     if name in config.sources:
         return SourceTask(source_job(config, config.sources[name], report, stopping))
+    if name not in config.sinks:
+        message = f"{name} was started anew, and the file has no connector of this name any more"
+        raise Failed("connector_gone", message, hint="Put it back, or start the worker anew with the file as it is.")
     return sink_task(config, config.sinks[name], report, stopping)
 
 
@@ -108,7 +115,14 @@ def source_job(
     def context(tables: Mapping[TableId, TableOptions], say: Callable[[str], None]) -> SourceContext:
         spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         peers = frozenset(config.sources)
-        return SourceContext(source.name, config.name, tables, spool, say=say, stopping=stopping, peers=peers)
+        kept = frozenset(
+            name
+            for peer in config.sources.values()
+            for name in peer.plugin.names(peer.options, config.name, peer.name).values()
+        )
+        return SourceContext(
+            source.name, config.name, tables, spool, say=say, stopping=stopping, peers=peers, kept=kept
+        )
 
     def block(built: Source) -> SourceBlock:
         return SourceBlock(

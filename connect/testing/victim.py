@@ -24,12 +24,6 @@ _POLL_SECONDS: Final = 0.1
 class Victim(Worker):
     """A worker as a child process, and what tests do to it."""
 
-    @property
-    def pid(self) -> int:
-        """Of the supervisor."""
-        assert self._process is not None  # noqa: S101 - it was started
-        return self._process.pid
-
     def status(self) -> dict[str, Any]:
         """Its connectors by name, of this worker among those of its group; nothing while it is not there."""
         for worker in status_file.find(self._group):

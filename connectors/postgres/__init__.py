@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connect.api import Capabilities, Plugin, later
-from connectors.postgres.config import PostgresConfig
+from connectors.postgres.config import PostgresConfig, server_names
 from connectors.postgres.failures import FAILURES
 
 __all__ = ["PLUGIN"]
@@ -17,6 +17,7 @@ PLUGIN = Plugin(
     version="0.1.0",
     discover=later("connectors.postgres.discover:discover"),
     uncaptured=later("connectors.postgres.discover:uncaptured"),
+    names=server_names,
     preflight=later("connectors.postgres.preflight:preflight"),
     remove=later("connectors.postgres.preflight:remove"),
     failures=FAILURES,

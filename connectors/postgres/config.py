@@ -119,6 +119,12 @@ def publication_name(config: PostgresConfig, group: str, connector: str) -> str:
     return config.publication.name or default_name(group, connector)
 
 
+def server_names(config: PostgresConfig, group: str, connector: str) -> dict[str, str]:
+    """What ``Plugin.names`` says: a slot and a publication cannot be renamed under a stored position (F20)."""
+    main = publication_name(config, group, connector)
+    return {"slot": slot_name(config, group, connector), "publication": main}
+
+
 def inserts_publication(main: str) -> str:
     """The publication of tables whose UPDATE and DELETE must not be published (F21)."""
     return f"{main}_ins"

@@ -57,7 +57,7 @@ def preflight(config: PostgresConfig, context: SourceContext) -> Iterator[Findin
             if may_replicate and (slot is None or slot.active_pid is None):
                 yield from _stream(config, context.connector)
             yield from _slot(connection, name, slot)
-            for orphan in orphans(connection, context.group, context.peers):
+            for orphan in orphans(connection, context.group, context.peers, context.kept):
                 yield Finding("slot", _WARNING, orphan.what, orphan.remedy)
             tables = tables_by_name(connection, context.tables)
             types = read_types(connection)

@@ -78,11 +78,16 @@ class Orphan(NamedTuple):
         return f"If no other file has it: SELECT pg_drop_replication_slot('{self.name}');"
 
 
-def orphans(connection: psycopg.Connection[Any], group: str, peers: Collection[str]) -> list[Orphan]:
-    """Slots of this database that a source left behind which the file has no more; none where ``peers`` is empty."""
+def orphans(
+    connection: psycopg.Connection[Any], group: str, peers: Collection[str], kept: Collection[str]
+) -> list[Orphan]:
+    """Slots of this database that a source left behind which the file has no more; none where ``peers`` is empty.
+
+    ``kept`` are those that a source of the file gives by name: a renamed one keeps the slot of its old name.
+    """
     if not peers:
         return []
-    owned = {default_name(group, peer) for peer in peers}
+    owned = {default_name(group, peer) for peer in peers} | set(kept)
     found = connection.execute(
         "SELECT slot_name::text, pg_catalog.pg_size_pretty(pg_catalog.pg_wal_lsn_diff("
         "pg_catalog.pg_current_wal_lsn(), restart_lsn)) FROM pg_catalog.pg_replication_slots"

@@ -119,7 +119,7 @@ class PostgresSource:
             self._check_slot(stored)
         self._remember(tables, resume.notes if resume is not None else {})
         self._publications = self._ensure_publications(tables, resume)
-        for orphan in orphans(side, self._context.group, self._context.peers):
+        for orphan in orphans(side, self._context.group, self._context.peers, self._context.kept):
             _LOG.warning("%s: %s. %s", connector, orphan.what, orphan.remedy)
         position = self._continued(stored, identity) if resume is not None else self._first(identity, replication)
         self._start(replication, identity, position, tables)
