@@ -304,9 +304,17 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Check that the brokers of kafka.bootstrap run and that their advertised addresses are reached from here.",
     ),
     "kafka_credentials": Explanation(
-        "The brokers refused the user name, the password or the certificate.",
-        _WAITS,
-        "Correct kafka.security in the file; kafka-configs.sh --describe --entity-type users lists SCRAM users.",
+        "The brokers refused the log-in, or no token could be had for it.",
+        _RETRIES,
+        "Correct kafka.security.sasl in the file and restart, or the cluster's users: kafka-configs.sh --describe "
+        "--entity-type users lists those of SCRAM. A secret given as ${file:…} is read again at each try.",
+    ),
+    "kafka_tls": Explanation(
+        "No encrypted connection to a broker came up: its certificate has expired, is for another name or is signed by "
+        "an authority that is not trusted; or it refused ours.",
+        _RETRIES,
+        "Give the broker a new certificate; or set kafka.security.tls.ca to the PEM file of its authority, and use a "
+        "name of the certificate in kafka.bootstrap and advertised.listeners.",
     ),
     "kafka_permission": Explanation(
         "The worker's principal lacks a right on a topic, a group or a transactional id.",

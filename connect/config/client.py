@@ -76,7 +76,10 @@ _REASONS: Final = {
     "enable.ssl.certificate.verification": _UNSAFE,
     "ssl.endpoint.identification.algorithm": _UNSAFE,
 }
-_PREFIX_REASONS: Final = {"sasl.oauthbearer.": _CODE, "ssl.": _OWN_PLACE}
+_PREFIX_REASONS: Final = {
+    "sasl.oauthbearer.": f"{_CODE}; kafka.security.sasl.oidc has what is safe",
+    "ssl.": _OWN_PLACE,
+}
 _COMMAND_SUFFIXES: Final = (".cmd", ".command")
 
 

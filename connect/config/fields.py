@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
+import ssl
 from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from connect.config.references import Reference
-from connect.errors import Retriable
+from connect.errors import ConnectError, Failed, Retriable
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _UNITS_BYTES = {
@@ -50,6 +60,11 @@ class Secret:
         except LookupError as error:  # it was there when the file was loaded
             raise Retriable(str(error.args[0]), code="secret_unavailable", hint=str(error.args[-1])) from None
 
+    @property
+    def rotates(self) -> bool:
+        """Whether it is read from a file, and so may be another at the next ``reveal``."""
+        return any(getattr(part, "changes", False) for part in self._parts)
+
     def __bool__(self) -> bool:
         return bool(self._parts)
 
@@ -85,6 +100,16 @@ class Secret:
         return core_schema.no_info_plain_validator_function(
             check, serialization=core_schema.plain_serializer_function_ser_schema(lambda _: "***")
         )
+
+
+_AGAIN: Final = "It goes on trying: the secret is read from its file again each time, so a rotated one is picked up."
+
+
+def or_rotated(error: ConnectError, *secrets: Secret | None) -> ConnectError:
+    """A refused log-in as it is, or as one that is tried again where one of its secrets may be another by then."""
+    if not isinstance(error, Failed) or not any(secret is not None and secret.rotates for secret in secrets):
+        return error
+    return Retriable(error.message, code=error.code, hint=f"{error.hint} {_AGAIN}".strip())
 
 
 def one_host(url: Secret) -> Secret:
@@ -179,6 +204,64 @@ class Model(BaseModel):
         coerce_numbers_to_str=True,  # a table or password that looks like a number keeps its characters (F157)
         hide_input_in_errors=True,  # F160
     )
+
+
+TlsMode = Literal["disabled", "preferred", "required", "verify_ca", "verify_identity"]
+
+
+def _mode(value: Any) -> Any:
+    return value.lower().replace("-", "_") if isinstance(value, str) else value
+
+
+class MysqlTls(Model):
+    """``tls:`` of MySQL and MariaDB. The link's encryption, in MySQL's own words (F171).
+
+    Attributes:
+        mode: ``disabled``; ``preferred``: where the server offers it, nothing verified, and not on the loopback;
+            ``required``: or no connection, nothing verified; ``verify_ca``: the certificate is of the authority;
+            ``verify_identity``: and of the URL's host. The default is ``verify_identity`` once a ``ca`` is given.
+        ca: File of the authority's certificate; without one the system's authorities count.
+        cert: File of our own certificate, for accounts that REQUIRE X509.
+        key: File of its private key.
+        key_password: Of that file.
+    """
+
+    mode: Annotated[TlsMode | None, BeforeValidator(_mode)] = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    key_password: Secret | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.ca is not None and self.mode in {"disabled", "preferred", "required"}:
+            message = f"mode {self.mode} verifies nothing, so `ca` would not be looked at: take one of them out"
+            raise ValueError(message)
+        if self.key is not None and self.cert is None:
+            message = "`key` is of no use without `cert`"
+            raise ValueError(message)
+        return self
+
+    @property
+    def wanted(self) -> TlsMode:
+        """The mode, or what is meant without one."""
+        if self.mode is not None:
+            return self.mode
+        if self.ca is not None:
+            return "verify_identity"
+        return "required" if self.cert is not None else "preferred"
+
+
+def libpq_authorities(parameters: dict[str, Any]) -> dict[str, Any]:
+    """``sslrootcert`` for a URL that wants Postgres' certificate verified and names no authorities: the system's.
+
+    libpq would take ``~/.postgresql/root.crt``, which is left to it where it is, and else give up.
+    """
+    verifies = str(parameters.get("sslmode", "")).startswith("verify-")
+    if not verifies or "sslrootcert" in parameters or Path("~/.postgresql/root.crt").expanduser().exists():
+        return {}
+    system = ssl.get_default_verify_paths()
+    return {"sslrootcert": system.cafile or system.openssl_cafile}
 
 
 class Changes(StrEnum):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from connect.api.tables import View
+from connect.config import msk
 from connect.config.client import refusal
 from connect.config.fields import Changes, HttpUrl, Milliseconds, Model, Secret, option
 from connect.config.window import Hours  # noqa: TC001 - pydantic reads the annotation when it runs
@@ -51,14 +52,58 @@ class Tls(Model):
     key_password: Secret | None = option(None, "Password of that key.")
 
 
+class Oidc(Model):
+    """Where a token is had for `OAUTHBEARER`: an OpenID provider, asked with client credentials."""
+
+    token_url: HttpUrl = option(..., "The provider's token endpoint.")
+    client_id: str = option(..., "Who asks.")
+    client_secret: Secret = option(..., "Its secret.")
+    scope: str | None = option(None, "What is asked for, where the provider wants to know.")
+    ca: str | None = option(None, "File of the provider's authorities; the system's where left out.")
+
+
 class Sasl(Model):
     """Who the worker is for the brokers."""
 
-    mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN", "GSSAPI"] = option(
-        "SCRAM-SHA-512", "How the password is shown."
+    mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN", "OAUTHBEARER", "AWS_MSK_IAM", "GSSAPI"] = option(
+        "SCRAM-SHA-512",
+        "How it says so. `PLAIN` shows the password itself, so give `tls` too; `AWS_MSK_IAM` is for Amazon MSK, and "
+        "comes with `pip install 'connect-cdc[msk]'`.",
     )
-    username: str | None = option(None, "The principal's name.")
+    username: str | None = option(None, "The principal's name, for `SCRAM-…` and `PLAIN`.")
     password: Secret | None = option(None, "Its password.")
+    oidc: Oidc | None = option(None, "For `OAUTHBEARER`.")
+    region: str | None = option(
+        None, "AWS region of the cluster, for `AWS_MSK_IAM`; credentials are found as AWS's own tools find them."
+    )
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> Self:
+        needs = _NEEDED.get(self.mechanism, ())
+        missing = [name for name in needs if getattr(self, name) is None]
+        if missing:
+            message = f"mechanism {self.mechanism} needs {' and '.join(missing)} beside it"
+            raise ValueError(message)
+        idle = [
+            name for name in ("username", "password", "oidc", "region") if getattr(self, name) and name not in needs
+        ]
+        if idle and self.mechanism != "GSSAPI":
+            message = f"mechanism {self.mechanism} has no use for {' and '.join(idle)}: take it out"
+            raise ValueError(message)
+        if self.mechanism == "AWS_MSK_IAM" and not msk.is_installed():
+            message = "mechanism AWS_MSK_IAM comes with an extra: pip install 'connect-cdc[msk]'"
+            raise ValueError(message)
+        return self
+
+
+_LOGIN = ("username", "password")
+_NEEDED = {
+    "SCRAM-SHA-256": _LOGIN,
+    "SCRAM-SHA-512": _LOGIN,
+    "PLAIN": _LOGIN,
+    "OAUTHBEARER": ("oidc",),
+    "AWS_MSK_IAM": ("region",),
+}
 
 
 class KafkaSecurity(Model):
@@ -66,6 +111,13 @@ class KafkaSecurity(Model):
 
     tls: Tls | None = option(None, "Encryption.")
     sasl: Sasl | None = option(None, "Log-in.")
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> Self:
+        if self.sasl and self.sasl.mechanism == "AWS_MSK_IAM" and self.tls is None:
+            message = "mechanism AWS_MSK_IAM needs tls beside it: write tls: {}"
+            raise ValueError(message)
+        return self
 
 
 class KafkaConfig(Model):
@@ -85,11 +137,15 @@ class KafkaConfig(Model):
             raise ValueError("; ".join(refused))
         return client
 
-    def settings(self) -> dict[str, str]:
-        """Librdkafka's settings of the connection, passwords in clear: for its constructors, never for a log."""
+    def settings(self) -> dict[str, Any]:
+        """Librdkafka's settings of the connection, secrets read anew and in clear: for its constructors, no log."""
         tls, sasl = self.security.tls, self.security.sasl
         protocol = f"{'SASL_' if sasl else ''}{'SSL' if tls else 'PLAINTEXT'}"
-        found = {"bootstrap.servers": ",".join(self.bootstrap), "security.protocol": protocol, **self.client}
+        found: dict[str, Any] = {
+            "bootstrap.servers": ",".join(self.bootstrap),
+            "security.protocol": protocol,
+            **self.client,
+        }
         if tls:
             found |= _present(
                 {
@@ -99,15 +155,27 @@ class KafkaConfig(Model):
                     "ssl.key.password": _revealed(tls.key_password),
                 }
             )
-        if sasl:
-            found |= _present(
-                {
-                    "sasl.mechanism": sasl.mechanism,
-                    "sasl.username": sasl.username,
-                    "sasl.password": _revealed(sasl.password),
-                }
-            )
-        return found
+        return found | (_sasl(sasl) if sasl else {})
+
+
+def _sasl(sasl: Sasl) -> dict[str, Any]:
+    if sasl.mechanism == "AWS_MSK_IAM":
+        return {"sasl.mechanism": "OAUTHBEARER", "oauth_cb": msk.signer(str(sasl.region))}
+    found = {
+        "sasl.mechanism": sasl.mechanism,
+        "sasl.username": sasl.username,
+        "sasl.password": _revealed(sasl.password),
+    }
+    if oidc := sasl.oidc:
+        found |= {
+            "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.token.endpoint.url": oidc.token_url.reveal(),
+            "sasl.oauthbearer.client.id": oidc.client_id,
+            "sasl.oauthbearer.client.secret": oidc.client_secret.reveal(),
+            "sasl.oauthbearer.scope": oidc.scope,
+            "https.ca.location": oidc.ca,
+        }
+    return _present(found)
 
 
 def _revealed(secret: Secret | None) -> str | None:
@@ -118,17 +186,43 @@ def _present(values: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+_GLUE = re.compile(r"^arn:aws[\w-]*:glue:|^https?://([\w.-]*\.)?glue[.-][\w.-]*amazonaws\.com", re.IGNORECASE)
+
+
+def _not_glue(url: Any) -> Any:
+    if isinstance(url, str) and _GLUE.match(url):
+        message = (
+            "AWS Glue Schema Registry does not speak Confluent's API and is not supported: run a registry that does "
+            "(Apicurio, Confluent, Karapace), or leave schema_registry out for JSON"
+        )
+        raise ValueError(message)
+    return url
+
+
 class RegistryConfig(Model):
     """The schema registry. Without one the format is Debezium's JSON with schema and payload."""
 
-    url: HttpUrl = option(..., "Its address; user name and password may stand in it.")
+    url: Annotated[HttpUrl, BeforeValidator(_not_glue)] = option(
+        ..., "Its address; user name and password may stand in it."
+    )
     username: str | None = option(None, "User name, where it is not in the URL.")
     password: Secret | None = option(None, "Password, where it is not in the URL.")
+    token: Secret | None = option(None, "What `Authorization: Bearer` carries, instead of user name and password.")
     tls: Tls | None = option(None, "Own authorities or a client certificate.")
     auto_register: bool = option(
         True,
         "Register schemas; `false`: somebody else does, and a schema that is missing stops its source.",
     )
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if self.token and (self.username or self.password or "@" in self.url.reveal()):
+            message = "token stands instead of user name and password: take one of them out"
+            raise ValueError(message)
+        if self.password and not self.username and "@" not in self.url.reveal():
+            message = "password needs username beside it"
+            raise ValueError(message)
+        return self
 
 
 class ServerTls(Model):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
@@ -86,7 +88,7 @@ def resolve(template: str) -> str:
             continue
         read = _reader(found[2])
         encode = _is_quoted_in_url(template[: found.start()], template[found.end() :])
-        parts.append(_percent_encoded(read) if encode else read)
+        parts.append(replace(read, quoted=encode))
     parts.append(template[end:])
     texts = [part for part in parts if part != ""]
     if all(isinstance(part, str) for part in texts):
@@ -94,8 +96,24 @@ def resolve(template: str) -> str:
     return Reference(template, tuple(texts))
 
 
-def _percent_encoded(read: Callable[[], str]) -> Callable[[], str]:
-    return lambda: quote(read(), safe="")
+@dataclass(frozen=True)
+class Part:
+    """Reads one reference, each time anew.
+
+    Attributes:
+        read: What reads it.
+        changes: Whether it may give something else while the process runs, as a file does.
+        quoted: Whether it stands in a URL that wants it percent-encoded.
+    """
+
+    read: Callable[[], str]
+    changes: bool
+    quoted: bool = False
+
+    def __call__(self) -> str:
+        """The text as it is now; raises LookupError where there is none."""
+        text = self.read()
+        return quote(text, safe="") if self.quoted else text
 
 
 def _is_quoted_in_url(before: str, after: str) -> bool:
@@ -106,13 +124,13 @@ def _is_quoted_in_url(before: str, after: str) -> bool:
     return "?" in rest or (not re.search(r"[/?#]", rest) and "@" in re.split(r"[/?#]", after, maxsplit=1)[0])
 
 
-def _reader(reference: str) -> Callable[[], str]:
+def _reader(reference: str) -> Part:
     """What reads one reference, each time anew."""
     scheme, _, name = reference.partition(":")
     if scheme == "env" and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        return lambda: _environment(name)
+        return Part(partial(_environment, name), changes=False)
     if scheme == "file" and name.startswith("/") and ".." not in Path(name).parts:
-        return lambda: _file_text(Path(name))
+        return Part(partial(_file_text, Path(name)), changes=True)
     if scheme == "file":
         raise LookupError(f"${{{reference}}} is no absolute path without ..", "write ${file:/run/secrets/name}")
     message = f"${{{reference}}} is no reference that we know"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from connect.errors import Retriable
-from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, quiet, translate
+from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, translate
+from connect.kafka.heard import hears
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ class Appender:
                 "queue.buffering.max.kbytes": 32_768,
                 "delivery.timeout.ms": 25_000,
                 "linger.ms": 2,
-                "error_cb": quiet,
+                "error_cb": hears(settings),
             },
             logger=LOGGER,
         )

@@ -8,7 +8,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from connect.api.preflight import Finding, Severity
 from connect.errors import ConnectError
-from connect.kafka.client import LOGGER, kafka_errors, quiet
+from connect.kafka.client import LOGGER, kafka_errors
+from connect.kafka.heard import hears
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def findings(settings: Mapping[str, Any]) -> Iterator[Finding]:
     """
     try:
         with kafka_errors("asking the brokers"):
-            admin = AdminClient({**settings, "error_cb": quiet}, logger=LOGGER)
+            admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
+        with kafka_errors("asking the brokers", admin):
             cluster = admin.list_topics(timeout=_SECONDS)
             resource = ConfigResource(ResourceType.BROKER, str(min(cluster.brokers)))
             entries = admin.describe_configs([resource], request_timeout=_SECONDS)[resource].result()

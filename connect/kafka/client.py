@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException
 
 from connect.errors import ConnectError, Failed, Fenced, Retriable
+from connect.kafka import heard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,7 @@ _NOT_ALLOWED = frozenset(
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
-_WRONG_CREDENTIALS = frozenset({KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED})  # noqa: SLF001
-_STOPPED_FOR_GOOD = frozenset({KafkaError._SSL, KafkaError._INVALID_ARG})  # noqa: SLF001
+_STOPPED_FOR_GOOD = frozenset({KafkaError._INVALID_ARG})  # noqa: SLF001 - as above
 
 
 def translate(error: KafkaError, doing: str) -> ConnectError:
@@ -60,23 +60,23 @@ def translate(error: KafkaError, doing: str) -> ConnectError:
         return Failed("record_too_large", text, hint=hint)
     if code in _NOT_ALLOWED:
         return Failed("kafka_permission", text, hint="Grant the worker's principal this right on the cluster.")
-    if code in _WRONG_CREDENTIALS:
-        return Failed("kafka_credentials", text, hint="Check kafka.security in the file.")
     if code in _STOPPED_FOR_GOOD:
         return Failed("kafka_settings", text, hint="Check kafka: bootstrap, security and client in the file.")
     # Everything else is worth a new start from the stored position: a new producer, a new epoch (rule S12).
-    return Retriable(text, code="kafka_unreachable", hint="Check that the brokers of kafka.bootstrap are up.")
+    unreachable = Retriable(text, code="kafka_unreachable", hint="Check that the brokers of kafka.bootstrap are up.")
+    return heard.reason(error, doing) or unreachable
+
+
+class _Polled(Protocol):
+    def poll(self, seconds: float) -> object: ...
 
 
 @contextmanager
-def kafka_errors(doing: str) -> Iterator[None]:
-    """Raise librdkafka's errors as ours."""
+def kafka_errors(doing: str, client: _Polled | None = None) -> Iterator[None]:
+    """Raise librdkafka's errors as ours; ``client`` is asked before what it has to say of its connections."""
     try:
         yield
     except KafkaException as error:
+        if client is not None:
+            client.poll(0)
         raise translate(error.args[0], doing) from None
-
-
-def quiet(error: KafkaError) -> None:
-    """Librdkafka's error callback: its own retries come after; what lasts is raised by the call that needs it."""
-    LOGGER.debug("%s", error)

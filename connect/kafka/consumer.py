@@ -12,7 +12,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connect.compiled import COMPILED
 from connect.errors import Failed
-from connect.kafka.client import LOGGER, kafka_errors, quiet, translate
+from connect.kafka.client import LOGGER, kafka_errors, translate
+from connect.kafka.heard import hears
 from connect.kafka.topics import Topics
 
 if COMPILED:
@@ -93,7 +94,7 @@ class SinkConsumer:
             group: Under which offsets are hinted to lag tools.
         """
         self.topics = Topics(settings)
-        self._admin = AdminClient({**settings, "error_cb": quiet}, logger=LOGGER)
+        self._admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
         self._consumer = Consumer(
             {
                 **settings,
@@ -110,7 +111,7 @@ class SinkConsumer:
                 "fetch.error.backoff.ms": 100,
                 "socket.nagle.disable": True,
                 "on_commit": _hinted,
-                "error_cb": quiet,
+                "error_cb": hears(settings),
             },
             logger=LOGGER,
         )
@@ -143,7 +144,7 @@ class SinkConsumer:
             wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
         )
         for partition, future in answers.items():
-            with kafka_errors(f"listing offsets of topic {partition.topic}"):
+            with kafka_errors(f"listing offsets of topic {partition.topic}", self._admin):
                 found[names[partition.topic, partition.partition]] = future.result().offset
         return found
 

@@ -23,7 +23,8 @@ from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaExcep
 from confluent_kafka.admin import AdminClient
 
 from connect.errors import ConnectError
-from connect.kafka.client import LOGGER, kafka_errors, quiet, translate
+from connect.kafka.client import LOGGER, kafka_errors, translate
+from connect.kafka.heard import hears
 from connect.kafka.topics import POSITIONS, Topics, TopicSpec
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class GroupCalls:
 
     def __init__(self, settings: Mapping[str, Any], group: str) -> None:
         """``settings``: librdkafka settings of the connection; ``group``: the consumer group's id."""
-        self._admin = AdminClient({**settings, "error_cb": quiet}, logger=LOGGER)
+        self._admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
         self._group = group
 
     def roll(self) -> Roll:
@@ -232,7 +233,7 @@ class Place:
                 "partition.assignment.strategy": "range",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "latest",
-                "error_cb": quiet,
+                "error_cb": hears(settings),
             },
             logger=LOGGER,
         )

@@ -13,7 +13,8 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 from connect.api.versions import readable
 from connect.errors import Failed, Retriable
 from connect.failpoints import failpoint
-from connect.kafka.client import LOGGER, kafka_errors, quiet, translate
+from connect.kafka.client import LOGGER, kafka_errors, translate
+from connect.kafka.heard import hears
 from connect.kafka.topics import POSITIONS, Topics, TopicSpec
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def read_to(
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 20,
             "queued.max.messages.kbytes": 16_384,
-            "error_cb": quiet,
+            "error_cb": hears(settings),
         },
         logger=LOGGER,
     )

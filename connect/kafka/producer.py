@@ -10,7 +10,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from connect.compiled import COMPILED
 from connect.errors import Failed, Retriable
-from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, quiet, translate
+from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, translate
+from connect.kafka.heard import hears
 from connect.kafka.library import bind_library
 
 if COMPILED:
@@ -234,6 +235,7 @@ class TransactionalProducer:
                 return call(_ASK_SECONDS)
             except KafkaException as error:
                 kafka_error = error.args[0]
+                self._producer.poll(0)  # what it has to say of its connections
                 stopping = self._closing or self._stopping()
                 if kafka_error.retriable() and time.monotonic() < deadline and not stopping:
                     continue
@@ -255,8 +257,8 @@ class TransactionalProducer:
 def _client(settings: dict[str, Any]) -> tuple[Any, bool]:
     """A producer of librdkafka, and whether it is the compiled one, which takes ``Records`` as they lie in memory."""
     if NATIVE:
-        return producer_c.NativeProducer(settings), True
-    return Producer({**settings, "error_cb": quiet}, logger=LOGGER), False
+        return producer_c.NativeProducer(settings, hears(settings)), True
+    return Producer({**settings, "error_cb": hears(settings)}, logger=LOGGER), False
 
 
 def _clock() -> float:

@@ -36,6 +36,7 @@ cdef struct Message:
 
 ctypedef void (*LogCallback)(const void* client, int level, const char* facility, const char* text) noexcept
 ctypedef void (*ErrorCallback)(void* client, int error, const char* reason, void* opaque) noexcept nogil
+ctypedef void (*TokenCallback)(void* client, const char* config, void* opaque) noexcept nogil
 
 cdef struct Library:
     void* (*conf_new)() noexcept nogil
@@ -43,6 +44,13 @@ cdef struct Library:
     int (*conf_set)(void* conf, const char* name, const char* value, char* error, size_t size) noexcept nogil
     void (*conf_set_log_cb)(void* conf, LogCallback call) noexcept nogil
     void (*conf_set_error_cb)(void* conf, ErrorCallback call) noexcept nogil
+    void (*conf_set_opaque)(void* conf, void* opaque) noexcept nogil
+    void (*conf_enable_sasl_queue)(void* conf, int enable) noexcept nogil
+    void (*conf_set_oauthbearer_token_refresh_cb)(void* conf, TokenCallback call) noexcept nogil
+    void* (*sasl_background_callbacks_enable)(void* client) noexcept nogil
+    int (*oauthbearer_set_token)(void* client, const char* token, int64_t until_ms, const char* principal,
+        const char** extensions, size_t count, char* error, size_t size) noexcept nogil
+    int (*oauthbearer_set_token_failure)(void* client, const char* error) noexcept nogil
     void* (*new)(int kind, void* conf, char* error, size_t size) noexcept nogil
     int (*set_log_queue)(void* client, void* queue) noexcept nogil
     void (*destroy_flags)(void* client, int flags) noexcept nogil
@@ -69,7 +77,9 @@ cdef bint is_bound = False
 
 # The members of ``Library`` in their order, each behind rd_kafka_.
 NAMES = (
-    "conf_new conf_destroy conf_set conf_set_log_cb conf_set_error_cb new set_log_queue destroy_flags topic_new topic_destroy"
+    "conf_new conf_destroy conf_set conf_set_log_cb conf_set_error_cb conf_set_opaque conf_enable_sasl_queue"
+    " conf_set_oauthbearer_token_refresh_cb sasl_background_callbacks_enable oauthbearer_set_token"
+    " oauthbearer_set_token_failure new set_log_queue destroy_flags topic_new topic_destroy"
     " produce_batch poll purge init_transactions begin_transaction commit_transaction abort_transaction error_code"
     " error_string error_is_fatal error_is_retriable error_txn_requires_abort error_destroy err2str last_error"
 ).split()
@@ -93,8 +103,26 @@ cdef void on_log(const void* client, int level, const char* facility, const char
     logger.log(_LEVELS[min(max(level, 0), 7)], "%s %s", facility.decode(errors="replace"), text.decode(errors="replace"))
 
 
-cdef void on_error(void* client, int error, const char* reason, void* opaque) noexcept nogil:
-    """Nothing: librdkafka's own retries come after; what lasts is raised by the call that needs it."""
+cdef void on_error(void* client, int error, const char* reason, void* opaque) noexcept with gil:
+    """What ``poll`` serves; librdkafka's own retries come after."""
+    (<NativeProducer> opaque)._hear(KafkaError(error, reason.decode(errors="replace")))
+
+
+cdef void on_token(void* client, const char* config, void* opaque) noexcept with gil:
+    """Librdkafka's own thread wants a token for SASL OAUTHBEARER."""
+    cdef char[ERROR_SIZE] text
+    try:
+        token, until = (<NativeProducer> opaque)._token(config.decode() if config != NULL else "")
+        word = token.encode()
+        if library.oauthbearer_set_token(
+            client, PyBytes_AS_STRING(word), <int64_t> (until * 1000), b"", NULL, 0, text, ERROR_SIZE
+        ) == 0:
+            return
+        why = (<char*> text).decode(errors="replace")
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+    word = why.encode(errors="replace")
+    library.oauthbearer_set_token_failure(client, PyBytes_AS_STRING(word))
 
 
 cdef object exception(int code, reason):
@@ -122,27 +150,38 @@ cdef class NativeProducer:
 
     cdef void* _client
     cdef dict _topics  # name → address of its handle
+    cdef object _hear
+    cdef object _token
 
-    def __init__(self, settings):
+    def __init__(self, settings, hear):
+        """``hear`` gets librdkafka's errors when ``poll`` is called; ``oauth_cb`` among the settings as elsewhere."""
         cdef void* conf
         cdef char[ERROR_SIZE] text
         if not is_bound:
             raise RuntimeError("librdkafka was not found")
-        self._topics = {}
+        self._topics, self._hear, self._token = {}, hear, settings.get("oauth_cb")
         conf = library.conf_new()
         for name, value in {**settings, "log.queue": True}.items():
+            if name == "oauth_cb":
+                continue
             key, word = name.encode(), (str(value).lower() if isinstance(value, bool) else str(value)).encode()
             if library.conf_set(conf, PyBytes_AS_STRING(key), PyBytes_AS_STRING(word), text, ERROR_SIZE) != CONF_OK:
                 library.conf_destroy(conf)
                 raise exception(KafkaError._INVALID_ARG, (<char*> text).decode(errors="replace"))
         library.conf_set_log_cb(conf, <LogCallback> on_log)
-        library.conf_set_error_cb(conf, on_error)
+        library.conf_set_error_cb(conf, <ErrorCallback> on_error)
+        library.conf_set_opaque(conf, <void*> self)
+        if self._token is not None:
+            library.conf_enable_sasl_queue(conf, 1)
+            library.conf_set_oauthbearer_token_refresh_cb(conf, <TokenCallback> on_token)
         self._client = library.new(RD_KAFKA_PRODUCER, conf, text, ERROR_SIZE)
         if self._client == NULL:
             code = library.last_error()
             library.conf_destroy(conf)
             raise exception(code, (<char*> text).decode(errors="replace"))
         library.set_log_queue(self._client, NULL)
+        if self._token is not None:
+            raise_error(library.sasl_background_callbacks_enable(self._client))
 
     def __dealloc__(self):
         cdef uintptr_t address

@@ -11,7 +11,8 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from connect.errors import Failed, Retriable
-from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, quiet, translate
+from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, translate
+from connect.kafka.heard import hears
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,14 +66,14 @@ class Topics:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """``settings``: librdkafka settings of the connection."""
-        self._admin = AdminClient({**settings, "error_cb": quiet}, logger=LOGGER)
+        self._admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
 
     def describe(self, names: Sequence[str]) -> dict[str, Topic]:
         """Those of the topics that exist."""
         if not names:
             return {}
         found: dict[str, Topic] = {}
-        with kafka_errors("describing topics"):
+        with kafka_errors("describing topics", self._admin):
             answers = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=_SECONDS)
         for name, future in answers.items():
             try:
@@ -80,13 +81,14 @@ class Topics:
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
+                self._admin.poll(0)
                 raise translate(error.args[0], f"describing topic {name}") from None
             found[name] = Topic(name, str(answer.topic_id), len(answer.partitions))
         return found
 
     def names(self) -> list[str]:
         """Every topic that the principal may see."""
-        with kafka_errors("listing topics"):
+        with kafka_errors("listing topics", self._admin):
             return sorted(self._admin.list_topics(timeout=_SECONDS).topics)
 
     def settings(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -96,7 +98,7 @@ class Topics:
             return {}
         found = {}
         for resource, future in self._admin.describe_configs(resources, request_timeout=_SECONDS).items():
-            with kafka_errors(f"reading the settings of topic {resource.name}"):
+            with kafka_errors(f"reading the settings of topic {resource.name}", self._admin):
                 found[resource.name] = {name: entry.value for name, entry in future.result().items()}
         return found
 
@@ -114,6 +116,7 @@ class Topics:
                 future.result()
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    self._admin.poll(0)
                     raise translate(error.args[0], f"making topic {name}") from None
 
     def ensure(self, specs: Sequence[TopicSpec]) -> dict[str, Topic]:
@@ -157,7 +160,7 @@ class Topics:
         )
         ends = [0] * partitions
         for partition, future in answers.items():
-            with kafka_errors(f"listing the end of topic {topic}"):
+            with kafka_errors(f"listing the end of topic {topic}", self._admin):
                 ends[partition.partition] = future.result().offset
         return ends
 

@@ -19,7 +19,7 @@ from connect.schema.avro import AvroFormat
 from connect.schema.formats import SourceBlock
 from connect.schema.json import JsonFormat
 from connect.schema.reader import RecordReader
-from connect.schema.registry import RegistryClient, TlsFiles
+from connect.schema.registry import Login, RegistryClient, TlsFiles
 from connect.transforms.build import sink_pipeline, source_pipeline
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def registry_client(config: Config) -> RegistryClient | None:
     tls = registry.tls
     return RegistryClient(
         registry.url.reveal(),
-        user=registry.username,
-        password=registry.password,
+        login=Login(registry.username, registry.password, registry.token),
         tls=TlsFiles(tls.ca, tls.cert, tls.key, tls.key_password) if tls else TlsFiles(),
         auto_register=registry.auto_register,
     )

@@ -25,9 +25,28 @@ _MISSING: Final = {40401, 40402, 40403, 40408}  # subject, version, schema, comp
 class Revealable(Protocol):
     """A secret that shows its text only when asked: ``connect.config.fields.Secret``."""
 
+    @property
+    def rotates(self) -> bool:
+        """Whether it may be another at the next ``reveal``."""
+        ...
+
     def reveal(self) -> str:
         """The clear text."""
         ...
+
+
+class Login(NamedTuple):
+    """Who we are for the registry. Secrets are read again for each request.
+
+    Attributes:
+        user: For basic authentication.
+        password: Of that user.
+        token: Of a bearer, instead of both.
+    """
+
+    user: str | None = None
+    password: Revealable | None = None
+    token: Revealable | None = None
 
 
 class _Answer(NamedTuple):
@@ -54,6 +73,7 @@ class TlsFiles(NamedTuple):
 
 
 _NO_FILES: Final = TlsFiles()
+_NOBODY: Final = Login()
 
 
 class RegistryClient:
@@ -65,8 +85,7 @@ class RegistryClient:
     Args:
         url: ``http`` or ``https``, with the path under which the Confluent API lives. Credentials in it are used and
             never shown.
-        user: For basic authentication.
-        password: Read again for each request.
+        login: Where the URL does not say it.
         tls: Certificates, for ``https``.
         timeout: Seconds for connecting, and for each answer as a whole.
         auto_register: False: schemas are only looked up, somebody else registers them.
@@ -79,8 +98,7 @@ class RegistryClient:
         self,
         url: str,
         *,
-        user: str | None = None,
-        password: Revealable | None = None,
+        login: Login = _NOBODY,
         tls: TlsFiles = _NO_FILES,
         timeout: float = 10.0,
         auto_register: bool = True,
@@ -89,8 +107,9 @@ class RegistryClient:
         self._host, self._port = _address(parts)
         self._path = parts.path.rstrip("/")
         self._tls = _context(tls) if parts.scheme == "https" else None
-        self._user = user or (unquote(parts.username) if parts.username else None)
-        self._password = password
+        self._user = login.user or (unquote(parts.username) if parts.username else None)
+        self._password = login.password
+        self._token = login.token
         self._url_password = unquote(parts.password) if parts.password else ""
         self._timeout = timeout
         self._auto_register = auto_register
@@ -229,9 +248,7 @@ class RegistryClient:
         if status in {200, 201}:
             return
         if status in {401, 403}:
-            raise Failed(
-                "registry_denied", f"{url}: {status} {answer.reason}", hint="check schema_registry's user and password"
-            )
+            raise self._denied(f"{url}: {status} {answer.reason}", status)
         if status in {408, 429} or status >= 500:
             self._down_until = time.monotonic() + DOWN_SECONDS
             raise Retriable(f"{url}: {status} {answer.reason}", code="registry_unreachable", after=_retry_after(answer))
@@ -241,6 +258,14 @@ class RegistryClient:
         if self._error_code(answer):
             raise Failed("schema_refused", f"{url}: {status}: {_message(answer)}")
         raise self._nonsense(answer, path)
+
+    def _denied(self, message: str, status: int) -> Failed | Retriable:
+        """A password that is read from a file may be another one at the next try."""
+        hint = "check schema_registry's username and password, or token, and its rights on subjects"
+        if status == 401 and any(secret is not None and secret.rotates for secret in (self._password, self._token)):
+            hint = f"{hint}; it goes on trying, and reads the secret from its file again each time"
+            return Retriable(message, code="registry_denied", hint=hint)
+        return Failed("registry_denied", message, hint=hint)
 
     def _json(self, answer: _Answer, path: str) -> Any:
         try:
@@ -277,8 +302,7 @@ class RegistryClient:
                 answer = _Answer(response.status, response.reason, _body(response, deadline), response.headers)
         except ssl.SSLCertVerificationError as error:
             message = f"{self.shown_url}: its certificate is not trusted: {error.verify_message}"
-            hint = "set schema_registry.tls.ca to the file of its authority's certificate"
-            raise Failed("registry_untrusted", message, hint=hint) from error
+            raise Failed("registry_untrusted", message, hint=_trust_hint(error.verify_message)) from error
         except (OSError, http.client.HTTPException) as error:
             self._down_until = time.monotonic() + DOWN_SECONDS
             reason = str(error) or type(error).__name__
@@ -300,7 +324,9 @@ class RegistryClient:
         headers = {"Accept": _ACCEPT}
         if data is not None:
             headers["Content-Type"] = "application/vnd.schemaregistry.v1+json"
-        if self._user is not None:
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        elif self._user is not None:
             password = self._password.reveal() if self._password else self._url_password
             token = base64.b64encode(f"{self._user}:{password}".encode()).decode()
             headers["Authorization"] = f"Basic {token}"
@@ -325,6 +351,14 @@ def _context(tls: TlsFiles) -> ssl.SSLContext:
         message = f"a file of schema_registry.tls cannot be used: {error.strerror or type(error).__name__}"
         raise Failed("registry_untrusted", message, hint="check ca, cert, key and key_password there") from None
     return context
+
+
+def _trust_hint(why: str) -> str:
+    if "expired" in why:
+        return "give the registry a new certificate"
+    if "ismatch" in why:
+        return "write a name of its certificate in schema_registry.url"
+    return "set schema_registry.tls.ca to the file of its authority's certificate"
 
 
 def _body(response: http.client.HTTPResponse, deadline: float) -> bytes:

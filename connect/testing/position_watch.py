@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import orjson
 from confluent_kafka import Consumer, TopicPartition
 
-from connect.kafka.client import LOGGER, quiet
+from connect.kafka.client import LOGGER
+from connect.kafka.heard import hears
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ class PositionWatch:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
-                "error_cb": quiet,
+                "error_cb": hears({}),
             },
             logger=LOGGER,
         )

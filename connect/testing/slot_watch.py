@@ -14,7 +14,8 @@ import psycopg
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from connect.kafka.client import LOGGER, quiet
+from connect.kafka.client import LOGGER
+from connect.kafka.heard import hears
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,7 +77,7 @@ class SlotWatch:
         return wrong
 
     def _sample(self) -> None:
-        admin = AdminClient({"bootstrap.servers": self._bootstrap, "error_cb": quiet}, logger=LOGGER)
+        admin = AdminClient({"bootstrap.servers": self._bootstrap, "error_cb": hears({})}, logger=LOGGER)
         while not self._stop.wait(_EVERY_SECONDS):
             with suppress(psycopg.OperationalError, KafkaException), self._connect() as connection:
                 while not self._stop.wait(_EVERY_SECONDS):

@@ -5,6 +5,7 @@ The client retries nothing by itself and does not follow redirects: a lost answe
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -12,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 from elastic_transport import SerializationError, TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch, UnsupportedProductError
 
+from connect.config.fields import or_rotated
 from connect.errors import ConnectError, Failed, Retriable
 
 if TYPE_CHECKING:
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from connectors.elasticsearch.config import ElasticsearchConfig
 
 _NAMES_PER_PART: Final = 10
+_DISTRUST: Final = re.compile(
+    r"(?i)certificate verify failed: ([^(]*[^( .])|certificate verify failed|fingerprints did not match"
+)
 _JSON: Final = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON: Final = {"accept": "application/json", "content-type": "application/x-ndjson"}
 
@@ -66,7 +71,8 @@ class Cluster:
             **_credentials(config),
         }
         if any(url.reveal().startswith("https:") for url in config.url):
-            options["ssl_context"] = _verifying(config.ca)
+            options |= _trust(config)
+        self._secrets = (config.password, config.api_key, *config.url)
         self._client = Elasticsearch(**options)
 
     def request(
@@ -114,7 +120,8 @@ class Cluster:
         if server.type == "cluster_block_exception":  # F153; 403 or 429 by kind of block
             return blocked(message)
         if status in {401, 403}:
-            return Failed("target_denied", message, hint="Check the credentials and the rights of their role.")
+            denied = Failed("target_denied", message, hint="Check the credentials and the rights of their role.")
+            return or_rotated(denied, *self._secrets) if status == 401 else denied
         if status == 429 or status >= 500:
             return Retriable(message, code="target_busy", hint="The cluster is overloaded or not ready.")
         if 300 <= status < 400:
@@ -128,8 +135,9 @@ class Cluster:
 
     def _silence(self, what: str, error: TransportError) -> ConnectError:
         message = f"Elasticsearch {self.name} did not answer {what}: {type(error).__name__}"
-        if isinstance(error, TlsError) and "certificate verify failed" in error.message.lower():
-            return Failed("target_tls", message, hint="Set `ca` to the PEM file of the authority that signed it.")
+        if isinstance(error, TlsError) and (found := _DISTRUST.search(error.message)):
+            why = found[1] or found[0]
+            return Failed("target_tls", f"the certificate of {self.name}: {why}", hint=_trust_hint(why))
         if isinstance(error, SerializationError):
             return Failed("not_elasticsearch", f"{self.name} answers what is no JSON", hint="Check `url`.")
         return Retriable(message, code="target_unreachable", hint="Check that the cluster runs and its address.")
@@ -150,6 +158,21 @@ def parts(names: Sequence[str]) -> Iterator[str]:
     """Names as path parts of several each, short enough for the server's 4 kB for a request line."""
     for start in range(0, len(names), _NAMES_PER_PART):
         yield ",".join(map(part, names[start : start + _NAMES_PER_PART]))
+
+
+def _trust_hint(why: str) -> str:
+    if "expired" in why:
+        return "Give the cluster a new certificate."
+    if "ismatch" in why:
+        return "Write a name of its certificate in `url`."
+    return "Set `ca` to the PEM file of the authority that signed it, or `fingerprint`."
+
+
+def _trust(config: ElasticsearchConfig) -> dict[str, Any]:
+    """The client's options that say whom it trusts."""
+    if config.fingerprint:
+        return {"ssl_assert_fingerprint": config.fingerprint.replace(":", "").lower()}
+    return {"ssl_context": _verifying(config.ca)}
 
 
 def _verifying(ca: Path | None) -> ssl.SSLContext:

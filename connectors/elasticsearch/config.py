@@ -7,12 +7,13 @@ from pathlib import Path  # noqa: TC003 - pydantic reads the annotation
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from connect.config.fields import Changes, Milliseconds, Model, Secret, Size, Template, fill, one_host, option
 from connect.errors import Failed
 
 _NO_INDEX_NAME: Final = re.compile(r'^[-_+.]|[\\/*?"<>| ,#:\x00-\x1f]|^$')
+_SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 _MAX_NAME_BYTES: Final = 240  # of 255: the dated index adds its date and number
 
 
@@ -40,6 +41,11 @@ class ElasticsearchConfig(Model):
     password: Secret | None = Field(None, description="Password of `username`.")
     api_key: Secret | None = Field(None, description="Encoded API key, instead of user and password.")
     ca: Path | None = Field(None, description="PEM file of the authority that signed the cluster's certificate.")
+    fingerprint: str | None = Field(
+        None,
+        description="SHA-256 of the cluster's certificate or of its authority's, as Elasticsearch prints it at its "
+        "first start, instead of `ca`.",
+    )
     batch_bytes: Size = Field(5_000_000, ge=10_000, le=5_000_000, description="Upper size of a bulk request.")
     in_flight: int = Field(2, ge=1, le=16, description="Bulk requests under way at once; never two with one key.")
     timeout: Milliseconds = Field(30_000, ge=100, description="Longest wait for the answer to one request.")
@@ -55,6 +61,21 @@ class ElasticsearchConfig(Model):
             raise ValueError(message)
         if self.api_key and self.username:
             message = "api_key stands instead of username and password"
+            raise ValueError(message)
+        return self
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _is_sha256(cls, fingerprint: str | None) -> str | None:
+        if fingerprint is not None and not _SHA256.fullmatch(fingerprint.replace(":", "")):
+            message = "a fingerprint has 64 hexadecimal digits, with or without colons"
+            raise ValueError(message)
+        return fingerprint
+
+    @model_validator(mode="after")
+    def _one_trust(self) -> Self:
+        if self.fingerprint and self.ca:
+            message = "fingerprint stands instead of ca: take one of them out"
             raise ValueError(message)
         return self
 

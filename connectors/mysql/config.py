@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from connect.config.fields import Milliseconds, Model, Secret, Url
+from connect.config.fields import Milliseconds, Model, MysqlTls, Secret, Url
 from connectors.mysql.type_options import TypeOptions
 
 _PORT: Final = 3306
@@ -23,50 +23,6 @@ class SnapshotReads(Model):
     """
 
     max_query: Milliseconds = Field(default=2_000, ge=10)
-
-
-TlsMode = Literal["disabled", "preferred", "required", "verify_ca", "verify_identity"]
-
-
-def _mode(value: Any) -> Any:
-    return value.lower().replace("-", "_") if isinstance(value, str) else value
-
-
-class Tls(Model):
-    """``tls:``. The link's encryption, in MySQL's own words (F171).
-
-    Attributes:
-        mode: ``disabled``; ``preferred``: where the server offers it, nothing verified, and not on the loopback;
-            ``required``: or no connection, nothing verified; ``verify_ca``: the certificate is of the authority;
-            ``verify_identity``: and of the URL's host. The default is ``verify_identity`` once a ``ca`` is given.
-        ca: File of the authority's certificate; without one the system's authorities count.
-        cert: File of our own certificate, for accounts that REQUIRE X509.
-        key: File of its private key.
-        key_password: Of that file.
-    """
-
-    mode: Annotated[TlsMode | None, BeforeValidator(_mode)] = None
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-    key_password: Secret | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.ca is not None and self.mode in {"disabled", "preferred", "required"}:
-            raise ValueError(f"mode {self.mode} verifies nothing, so `ca` would not be looked at: take one of them out")
-        if self.key is not None and self.cert is None:
-            raise ValueError("`key` is of no use without `cert`")
-        return self
-
-    @property
-    def wanted(self) -> TlsMode:
-        """The mode, or what is meant without one."""
-        if self.mode is not None:
-            return self.mode
-        if self.ca is not None:
-            return "verify_identity"
-        return "required" if self.cert is not None else "preferred"
 
 
 class Address(NamedTuple):
@@ -122,7 +78,7 @@ class MysqlConfig(Model):
 
     url: Annotated[Url, AfterValidator(_is_mysql)]
     password: Secret | None = None
-    tls: Tls = Tls()
+    tls: MysqlTls = MysqlTls()
     server_id: int | None = Field(default=None, ge=1, le=_LARGEST_ID)
     heartbeat: Milliseconds = Field(default=10_000, ge=100)
     snapshot: SnapshotReads = SnapshotReads()

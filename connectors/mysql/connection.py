@@ -13,6 +13,7 @@ import pymysql
 from pymysql.connections import Connection as PymysqlConnection
 from pymysql.constants import COMMAND, CR
 
+from connect.config.fields import or_rotated
 from connect.errors import Failed
 from connectors.mysql import quoting
 from connectors.mysql.config import Address, parse_url
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from connectors.mysql.config import MysqlConfig, Tls
+    from connect.config.fields import MysqlTls
+    from connectors.mysql.config import MysqlConfig
 
 CONNECT_SECONDS: Final = 10
 _BUFFER: Final = 256 * 1024
@@ -162,7 +164,8 @@ def connect(config: MysqlConfig, connector: str, *, read_timeout: float = READ_S
     try:
         connection = Connection(**_parameters(config, to, connector), read_timeout=read_timeout)
     except pymysql.Error as error:
-        raise translate(error, where, account=quoting.account(to.user)) from None
+        refusal = translate(error, where, account=quoting.account(to.user))
+        raise (or_rotated(refusal, config.password, config.url) if refusal.code == "password" else refusal) from None
     except (RuntimeError, UnicodeError) as error:  # of PyMySQL's handshake, which expects an honest server
         raise Failed("protocol", f"{where}: {type(error).__name__} in the handshake") from None
     kind, version = server_kind(connection.server_version)
@@ -220,7 +223,7 @@ def _parameters(config: MysqlConfig, to: Address, connector: str) -> dict[str, A
     }
 
 
-def _tls(tls: Tls, host: str) -> dict[str, Any]:
+def _tls(tls: MysqlTls, host: str) -> dict[str, Any]:
     """PyMySQL's arguments for the wanted mode; without any it takes TLS where the server offers it."""
     mode = tls.wanted
     if mode == "disabled" or (mode == "preferred" and _is_loopback(host)):

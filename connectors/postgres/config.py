@@ -78,7 +78,10 @@ class PostgresConfig(Model):
     @field_validator("url")
     @classmethod
     def _is_postgres(cls, url: Secret) -> Secret:
-        if not url.reveal().startswith("postgresql://"):
+        scheme = url.reveal().partition("://")[0]
+        if scheme != "postgresql" and scheme.startswith("postgres"):  # of other tools: postgres, postgresql+psycopg
+            raise ValueError(f"{scheme}:// is written postgresql:// here, without a driver's name")
+        if scheme != "postgresql":
             raise ValueError("a URL postgresql://user@host:port/database is needed here")
         return url
 

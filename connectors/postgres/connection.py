@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from connect.config.fields import libpq_authorities, or_rotated
 from connect.errors import Failed
 from connectors.postgres.errors import POOLER, translate
 
@@ -57,7 +58,8 @@ def connect(config: PostgresConfig, connector: str, *, replication: bool = False
         connection = psycopg.connect(**_parameters(config, connector, replication=replication), autocommit=True)
     except psycopg.Error as error:
         whose = f"{connector}: " if connector else ""
-        raise translate(error, f"{whose}connecting to {address(config)}", role=role_name(config)) from None
+        refusal = translate(error, f"{whose}connecting to {address(config)}", role=role_name(config))
+        raise (or_rotated(refusal, config.password, config.url) if refusal.code == "password" else refusal) from None
     if connection.info.server_version < MINIMUM_VERSION:
         version = connection.info.parameter_status("server_version")
         connection.close()
@@ -103,6 +105,7 @@ def _parameters(config: PostgresConfig, connector: str, *, replication: bool) ->
     parameters = _DEFAULTS | {"application_name": f"connect {connector}".strip()[:63]} | _url(config)
     if config.password is not None:
         parameters["password"] = config.password.reveal().rstrip("\n")
+    parameters |= libpq_authorities(parameters)
     parameters["options"] = f"{parameters.get('options', '')} {_OPTIONS}".strip()
     parameters["client_encoding"] = "UTF8"
     if replication:

@@ -65,7 +65,7 @@ _BY_TEXT: Final[tuple[tuple[str, str, str], ...]] = (
     (r'database ".*" does not exist', "database_missing", _BY_SQLSTATE["3D000"][1]),
     (r"permission denied for database", "permission", "GRANT CONNECT ON DATABASE … TO …;"),
     (
-        r"server does not support SSL|certificate verify failed|root certificate file|server certificate for",
+        r"does not support SSL|certificate verify failed|server certificate for|certificate file|private key file",
         "tls",
         "Check sslmode and sslrootcert in the URL against the server's certificate.",
     ),

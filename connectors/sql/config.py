@@ -2,60 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from connect.config.fields import Changes, Model, Secret, Template, one_host, option
+from connect.config.fields import Changes, Model, MysqlTls, Secret, Template, one_host, option
 
-_DIALECTS: Final = ("postgresql", "postgres", "mysql", "sqlite")
+_DIALECTS: Final = ("postgresql", "mysql", "sqlite")
 _MYSQL_PORT: Final = 3306
-
-TlsMode = Literal["disabled", "preferred", "required", "verify_ca", "verify_identity"]
-
-
-def _mode(value: Any) -> Any:
-    return value.lower().replace("-", "_") if isinstance(value, str) else value
-
-
-class Tls(Model):
-    """``tls:``. The link's encryption, in MySQL's own words; Postgres takes ``sslmode`` and its kin in the URL (F171).
-
-    Attributes:
-        mode: ``disabled``; ``preferred``: where the server offers it, nothing verified, and not on the loopback;
-            ``required``: or no connection, nothing verified; ``verify_ca``: the certificate is of the authority;
-            ``verify_identity``: and of the URL's host. The default is ``verify_identity`` once a ``ca`` is given.
-        ca: File of the authority's certificate; without one the system's authorities count.
-        cert: File of our own certificate, for accounts that REQUIRE X509.
-        key: File of its private key.
-        key_password: Of that file.
-    """
-
-    mode: Annotated[TlsMode | None, BeforeValidator(_mode)] = None
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-    key_password: Secret | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.ca is not None and self.mode in {"disabled", "preferred", "required"}:
-            message = f"mode {self.mode} verifies nothing, so `ca` would not be looked at: take one of them out"
-            raise ValueError(message)
-        if self.key is not None and self.cert is None:
-            message = "`key` is of no use without `cert`"
-            raise ValueError(message)
-        return self
-
-    @property
-    def wanted(self) -> TlsMode:
-        """The mode, or what is meant without one."""
-        if self.mode is not None:
-            return self.mode
-        if self.ca is not None:
-            return "verify_identity"
-        return "required" if self.cert is not None else "preferred"
 
 
 class SqlConfig(Model):
@@ -73,7 +28,7 @@ class SqlConfig(Model):
     url: Secret
     password: Secret | None = None
     db_schema: str | None = Field(default=None, alias="schema")
-    tls: Tls | None = None
+    tls: MysqlTls | None = None
 
     @field_validator("url")
     @classmethod
@@ -82,6 +37,8 @@ class SqlConfig(Model):
         if scheme not in _DIALECTS:
             # Without a scheme the text may be anything, a password among it (F160).
             named = f"{scheme!r} is no database that this sink knows" if colon else "the URL begins with no scheme"
+            if scheme.startswith("postgres"):  # of other tools: postgres, postgresql+psycopg
+                named = f"{scheme}:// is written postgresql:// here, without a driver's name"
             message = f"{named}: write postgresql://…, mysql://… (MariaDB too) or sqlite:///path"
             raise ValueError(message)
         if scheme == "mysql":

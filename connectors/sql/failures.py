@@ -39,9 +39,9 @@ FAILURES: Final[dict[str, tuple[str, str, str]]] = {
         "Write postgresql://user@host:port/database, mysql://user@host:port/database or sqlite:///path.",
     ),
     "target_tls": (
-        "No encrypted link with the MySQL or MariaDB target came up, or a file of tls: cannot be read.",
+        "No encrypted link with the target came up, or a file of a certificate or key cannot be read.",
         _NOTHING,
-        "Check tls: against the server's certificate, and the REQUIRE clause of the sink's user.",
+        "Check tls:, or sslmode and sslrootcert of a Postgres URL, against its certificate; MySQL: REQUIRE too.",
     ),
     "target_version": (
         "The target is a MySQL before 8.0.19 or a MariaDB before 10.5.",

@@ -13,6 +13,7 @@ import pymysql
 from pymysql.connections import Connection as PymysqlConnection
 from pymysql.constants import CLIENT
 
+from connect.config.fields import or_rotated
 from connect.errors import Failed, Retriable
 from connectors.sql.config import Address, parse_url
 from connectors.sql.mysql_errors import UNREACHABLE, refused_connection
@@ -20,7 +21,8 @@ from connectors.sql.mysql_errors import UNREACHABLE, refused_connection
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from connectors.sql.config import SqlConfig, Tls
+    from connect.config.fields import MysqlTls
+    from connectors.sql.config import SqlConfig
 
 _CONNECT_SECONDS: Final = 10.0
 _STATEMENT_SECONDS: Final = 120
@@ -123,7 +125,9 @@ def connect(config: SqlConfig, application: str) -> tuple[Link, Server]:
         )
         link.connect(_socket(to))
     except pymysql.Error as error:
-        raise refused_connection(error, where, to.user, to.database) from None
+        refusal = refused_connection(error, where, to.user, to.database)
+        wrong = refusal.code == "target_credentials"
+        raise (or_rotated(refusal, config.password, config.url) if wrong else refusal) from None
     except (RuntimeError, UnicodeError) as error:  # of the handshake, which expects an honest server
         raise Failed("target_refused", f"{where}: {type(error).__name__} in the handshake") from None
     try:
@@ -174,7 +178,7 @@ def server_of(version: str) -> Server:
     return Server(kind, tuple(int(part or 0) for part in numbers.groups()) if numbers else (0,))
 
 
-def _tls(tls: Tls | None, host: str) -> dict[str, Any]:
+def _tls(tls: MysqlTls | None, host: str) -> dict[str, Any]:
     """PyMySQL's arguments for the wanted mode; without any it takes TLS where the server offers it."""
     mode = tls.wanted if tls is not None else "preferred"
     if mode == "disabled" or (mode == "preferred" and _is_loopback(host)):

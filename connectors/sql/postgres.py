@@ -10,6 +10,7 @@ import psycopg
 from psycopg import RawCursor
 from psycopg.conninfo import conninfo_to_dict
 
+from connect.config.fields import libpq_authorities, or_rotated
 from connect.errors import ConnectError, Failed, Retriable
 from connectors.sql import staged
 from connectors.sql.database import BadRowsError, Column, Dialect, Table, quote, quoted, swapped
@@ -50,6 +51,10 @@ WHERE NOT EXISTS (
     SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relname = t.name AND (t.identity = 'oid:' || c.oid OR EXISTS (
         SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.conname = t.identity)))"""
+_TLS: Final = re.compile(
+    "does not support SSL|certificate verify failed|server certificate for|certificate file|private key file"
+)
+_ADDRESS: Final = re.compile(r"^.*?port \d+ failed: ", re.DOTALL)
 OURS: Final = re.compile(r"connect_[0-9a-f]{16}")
 
 
@@ -91,17 +96,16 @@ class PostgresDatabase:
             Retriable: The server is not there right now.
             Failed: ``target_credentials`` or ``target_database``.
         """
-        password: dict[str, Any] = {"password": config.password.reveal()} if config.password else {}
+        more: dict[str, Any] = {"password": config.password.reveal()} if config.password else {}
         try:
+            more |= libpq_authorities(dict(conninfo_to_dict(config.url.reveal())))
             self._connection = psycopg.connect(
-                config.url.reveal(),
-                autocommit=True,
-                application_name=application[:63],
-                **_SETTINGS,
-                **password,
+                config.url.reveal(), autocommit=True, application_name=application[:63], **_SETTINGS, **more
             )
         except psycopg.Error as error:
-            raise _refused_connection(error, config.url.reveal()) from None
+            refusal = _refused_connection(error, config.url.reveal())
+            wrong = refusal.code == "target_credentials"
+            raise (or_rotated(refusal, config.password, config.url) if wrong else refusal) from None
         self._cursor = RawCursor(self._connection)
         self.schema = config.db_schema or ""
         if not self.schema:
@@ -298,5 +302,8 @@ def _refused_connection(error: psycopg.Error, url: str) -> ConnectError:
     if 'database "' in text and "does not exist" in text:
         message = f"the target {where} has no database {database}"
         return Failed("target_database", message, hint=f"CREATE DATABASE {quote(database)}; or mend url:.")
+    if _TLS.search(text):
+        message = f"no TLS with the target {where}: {' '.join(_ADDRESS.sub('', text).split())[:300]}"
+        return Failed("target_tls", message, hint="Check sslmode and sslrootcert in url: against its certificate.")
     message = f"the target database {where}/{database} cannot be reached"
     return Retriable(message, code="target_unreachable", hint="Does it run, and is url: right?")

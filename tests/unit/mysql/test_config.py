@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from connectors.mysql.config import MysqlConfig, Tls, default_server_id, parse_url, server_id
+from connect.config.fields import MysqlTls
+from connectors.mysql.config import MysqlConfig, default_server_id, parse_url, server_id
 
 URL = "mysql://cdc:s3cret@db:3307/shop"
 
@@ -43,18 +44,18 @@ def test_options_in_the_url_are_refused_with_where_they_belong():
     ],
 )
 def test_F171_an_authority_means_that_the_server_is_verified(given, wanted):
-    assert Tls(**given).wanted == wanted
+    assert MysqlTls(**given).wanted == wanted
 
 
 @pytest.mark.parametrize("mode", ["disabled", "preferred", "required"])
 def test_F171_an_authority_that_nobody_asks_is_refused(mode):
     with pytest.raises(ValidationError, match="verifies nothing"):
-        Tls(mode=mode, ca="ca.pem")
+        MysqlTls(mode=mode, ca="ca.pem")
 
 
 def test_a_key_without_a_certificate_is_refused():
     with pytest.raises(ValidationError, match="cert"):
-        Tls(key="k.pem")
+        MysqlTls(key="k.pem")
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**32, "x"])

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from connect.config.fields import Secret
 from connect.errors import ConfigError, Failed, Retriable
 from connect.schema import registry
-from connect.schema.registry import RegistryClient, TlsFiles
+from connect.schema.registry import Login, RegistryClient, TlsFiles
 
 SCHEMA = '{"type":"string"}'
 
@@ -137,7 +137,7 @@ def test_F102_a_registry_that_is_not_there_is_tried_again(server):
 
 def test_F167_a_redirect_is_not_followed(server):
     server.answer(302, b"", Location="http://elsewhere.example/")
-    error = refused(Failed, lambda: RegistryClient(server.url, user="u", password=Secret("p")).check())
+    error = refused(Failed, lambda: RegistryClient(server.url, login=Login("u", Secret("p"))).check())
     assert (error.code, len(server.requests)) == ("registry_answer", 1)
     assert "elsewhere.example" in error.message
 
@@ -180,7 +180,7 @@ def test_a_registry_that_lets_us_not_in_fails_without_the_password(server, statu
 
 def test_credentials_travel_as_basic_authentication(server):
     server.answer(200, [])
-    RegistryClient(server.url, user="anne", password=Secret(lambda: "hun:ter2")).check()
+    RegistryClient(server.url, login=Login("anne", Secret(lambda: "hun:ter2"))).check()
     RegistryClient(server.url.replace("//", "//b:p%40ss@")).check()
     sent = [headers["Authorization"].removeprefix("Basic ") for _, _, headers in server.requests]
     assert [base64.b64decode(token).decode() for token in sent] == ["anne:hun:ter2", "b:p@ss"]
