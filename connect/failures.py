@@ -99,7 +99,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "topic_unknown": Explanation(
         "The topic that was asked for does not exist, or this principal may not see it.",
         "Nothing is lost: only a look was asked for.",
-        "connect plan FILE names the topics of a file.",
+        "connect plan FILE --all names the topics of a file.",
     ),
     "transaction_timeout": Explanation(
         "A Kafka transaction was open for longer than a minute, so the broker gave it up.",
@@ -167,7 +167,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "tables": Explanation(
         "The tables that the file names do not fit the tables that the server has.",
         _NOT_STARTED,
-        "Mend what the message lists; connect plan FILE shows the tables found and what becomes of them.",
+        "Mend what the message lists; connect plan FILE --all shows the tables found and what becomes of them.",
     ),
     "code_unknown": Explanation(
         "There is no such code in this version, nor in an installed plugin.",
@@ -213,7 +213,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "transform_key": Explanation(
         "A transform would drop, rename away or mask a column of the topic's key.",
         _NOT_STARTED,
-        "Leave key columns out of that transform; connect plan FILE shows each table's key.",
+        "Leave key columns out of that transform; connect plan FILE --all shows each table's key.",
     ),
     "transform_name_taken": Explanation(
         "A rename gives a column a name that the row has already.",
@@ -429,7 +429,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "topic_collision": Explanation(
         "Two tables would be written to one topic, or one to a topic that the worker keeps for itself.",
         _NOT_STARTED,
-        "Give one of them a route transform, or exclude it; connect plan FILE shows tables and topics.",
+        "Give one of them a route transform, or exclude it; connect plan FILE --all shows tables and topics.",
     ),
     "incomplete_topic": Explanation(
         "The first records of a time-kept topic have expired, so a sink that starts on it cannot be complete.",
@@ -539,7 +539,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "target_shared": Explanation(
         "Two topics would be written to one target.",
         _NOT_STARTED,
-        "Give each its own table or index under topics:; connect plan FILE shows them.",
+        "Give each its own table or index under topics:; connect plan FILE --all shows them.",
     ),
     "target_refused": Explanation(
         "The target refused a statement or request in a way that no retry can mend.",

@@ -89,6 +89,8 @@ class Plugin:
         preflight: ``(config, context-like mapping) -> findings`` for ``doctor``.
         names: ``(config, group, connector) -> names``: what is made on the server under names that are taken from the
             connector's where the file gives none, by the key that would give it. A renamed source keeps them.
+        leftovers: ``(config, context) -> findings``: what sources of the group left behind on the server which the file
+            has no more, for ``plan``. Raises ``ConnectError`` where the server does not answer.
         remove: Undo what the first open created on the server (slot, publication); one sentence for each thing.
         rebuild: Drop what a sink made in its target, nothing else; returns one sentence for each thing.
         failures: Codes of this plugin's own for ``connect explain``:
@@ -110,6 +112,7 @@ class Plugin:
     uncaptured: Callable[[Any, str, str], Mapping[TableId, str]] = field(default=lambda *_: {})
     preflight: Callable[[Any, Any], Iterable[Finding]] = _nothing
     names: Callable[[Any, str, str], Mapping[str, str]] = field(default=lambda *_: {})
+    leftovers: Callable[[Any, Any], Iterable[Finding]] = _nothing
     remove: Callable[[Any, Any], Iterable[str]] = _nothing
     rebuild: Callable[[Any, Any], Iterable[str]] = _nothing
     failures: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)

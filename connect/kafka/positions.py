@@ -64,9 +64,23 @@ class PositionStore:
             Retriable: The stable offset did not reach the end: somebody else's transaction is open in this topic.
             Failed: ``offset_format``: a record is no JSON of ours (F124); ``state_is_newer``.
         """
+        [end] = self._topics.ends(self.topic, 1)
+        return self._read_to(end, seconds)
+
+    def look(self, seconds: float = 10.0) -> tuple[dict[str, Any] | None, dict[str, dict[str, Any]]]:
+        """The same as committed by now, for whoever only shows it: the connector may run. Nothing where none ever did.
+
+        Raises:
+            Retriable, Failed: As ``read``.
+        """
+        if not self._topics.describe([self.topic]):
+            return None, {}
+        [end] = self._topics.ends(self.topic, 1, stable=True)
+        return self._read_to(end, seconds)
+
+    def _read_to(self, end: int, seconds: float) -> tuple[dict[str, Any] | None, dict[str, dict[str, Any]]]:
         position: dict[str, Any] | None = None
         notes: dict[str, dict[str, Any]] = {}
-        [end] = self._topics.ends(self.topic, 1)
         for message in read_to(self._settings, self.topic, 0, end, seconds, self._stopping):
             key, value = message.key(), message.value()
             if key == _POSITION:

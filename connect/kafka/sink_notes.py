@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from connect.kafka.appender import Appender
     from connect.kafka.topics import Topics
 
-
+# Notes that are about no topic: no topic has a colon in its name.
+OPTIONS: Final = ":options"
+RATE: Final = ":rate"
 VERSION: Final = 1  # of a note
+_LOOK_SECONDS: Final = 10.0
 
 
 class SinkNotes:
-    """Reads and writes one sink's notes; the key is the topic, the value a JSON object."""
+    """Reads and writes one sink's notes; the key is the topic, or ``OPTIONS`` or ``RATE``; the value a JSON object."""
 
     def __init__(self, settings: Mapping[str, Any], topics: Topics, appender: Appender, sink: str) -> None:
         """``settings``: librdkafka settings of the connection; ``sink``: its name with its worker group's."""
@@ -45,22 +48,7 @@ class SinkNotes:
             Failed: ``offset_format``: something else wrote into the topic (F124); ``state_is_newer``.
         """
         self._topics.ensure([TopicSpec(self.topic, 1, POSITIONS)])
-        [end] = self._topics.ends(self.topic, 1)
-        notes: dict[str, dict[str, Any]] = {}
-        for message in read_to(self._settings, self.topic, 0, end, seconds):
-            note = self._decode(message)
-            readable(f"topic {self.topic}", note.get("version"), VERSION)
-            notes[(message.key() or b"").decode()] = note
-        return notes
-
-    def _decode(self, message: Message) -> dict[str, Any]:
-        with suppress(ValueError):
-            note = orjson.loads(message.value() or b"")
-            if isinstance(note, dict):
-                return note
-        text = f"topic {self.topic} holds a record at offset {message.offset()} that is no note of ours"
-        hint = "Something else wrote into it. Delete the topic and run connect rebuild for this sink."
-        raise Failed("offset_format", text, hint=hint)
+        return _read(self._settings, self._topics, self.topic, seconds)
 
     def write(self, notes: Mapping[str, dict[str, Any]], seconds: float = 30.0) -> None:
         """Write notes; durable on return.
@@ -71,3 +59,33 @@ class SinkNotes:
         for topic, note in notes.items():
             self._appender.send(self.topic, topic.encode(), orjson.dumps(note))
         self._appender.flush(seconds)
+
+
+def look_at_notes(settings: Mapping[str, Any], topics: Topics, sink: str) -> dict[str, dict[str, Any]]:
+    """A sink's notes for whoever only shows them; none where it never ran. ``sink``: its name with its group's.
+
+    Raises:
+        Retriable, Failed: As ``SinkNotes.read``.
+    """
+    topic = f"{sink}.bootstrap"
+    return _read(settings, topics, topic, _LOOK_SECONDS) if topics.describe([topic]) else {}
+
+
+def _read(settings: Mapping[str, Any], topics: Topics, topic: str, seconds: float) -> dict[str, dict[str, Any]]:
+    [end] = topics.ends(topic, 1)
+    notes: dict[str, dict[str, Any]] = {}
+    for message in read_to(settings, topic, 0, end, seconds):
+        note = _decode(message, topic)
+        readable(f"topic {topic}", note.get("version"), VERSION)
+        notes[(message.key() or b"").decode()] = note
+    return notes
+
+
+def _decode(message: Message, topic: str) -> dict[str, Any]:
+    with suppress(ValueError):
+        note = orjson.loads(message.value() or b"")
+        if isinstance(note, dict):
+            return note
+    text = f"topic {topic} holds a record at offset {message.offset()} that is no note of ours"
+    hint = "Something else wrote into it. Delete the topic and run connect rebuild for this sink."
+    raise Failed("offset_format", text, hint=hint)

@@ -152,17 +152,29 @@ class Topics:
                 if len(topics) == len(names) or time.monotonic() > deadline:
                     return topics
 
-    def ends(self, topic: str, partitions: int) -> list[int]:
-        """End offsets READ_UNCOMMITTED: behind open transactions too (invariant 2)."""
+    def ends(self, topic: str, partitions: int, *, stable: bool = False) -> list[int]:
+        """End offsets READ_UNCOMMITTED: behind open transactions too (invariant 2). ``stable``: before them."""
         wanted = {KafkaTopicPartition(topic, p): OffsetSpec.latest() for p in range(partitions)}
-        answers = self._admin.list_offsets(
-            wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
-        )
+        isolation = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
+        answers = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_SECONDS)
         ends = [0] * partitions
         for partition, future in answers.items():
             with kafka_errors(f"listing the end of topic {topic}", self._admin):
                 ends[partition.partition] = future.result().offset
         return ends
+
+    def sizes(self, topics: Iterable[Topic]) -> dict[str, int]:
+        """Offsets between the first and the end of each topic: no fewer than it has records."""
+        places = [KafkaTopicPartition(topic.name, p) for topic in topics for p in range(topic.partitions)]
+        sizes = dict.fromkeys((place.topic for place in places), 0)
+        if not places:
+            return sizes
+        for spec, sign in ((OffsetSpec.earliest(), -1), (OffsetSpec.latest(), 1)):
+            answers = self._admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_SECONDS)
+            for place, future in answers.items():
+                with kafka_errors(f"listing offsets of topic {place.topic}"):
+                    sizes[place.topic] += sign * future.result().offset
+        return sizes
 
 
 def _check(spec: TopicSpec, topic: Topic, settings: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from connect.kafka.positions import read_to
+from connect.kafka.sink_notes import OPTIONS, RATE
 from connect.kafka.topics import Topics
 from connect.runtime.dead_letters import PREFIX
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # Behind the worker group and the connector. A table may be called so too, so the name alone decides nothing.
 NAMES: Final = (".positions", ".bootstrap", ".dead")
 _NOTE: Final = {"version", "partitions"}
+_KEYS: Final = {b"position", OPTIONS.encode(), RATE.encode()}
 _SECONDS: Final = 30.0
 
 
@@ -42,7 +44,7 @@ def is_bookkeeping(settings: Mapping[str, Any], topic: str) -> bool | None:
 
 def _is_ours(message: Message) -> bool:
     key = message.key() or b""
-    if key == b"position" or key.startswith(b"note:"):
+    if key in _KEYS or key.startswith(b"note:"):
         return True
     if any(name.startswith(PREFIX) for name, _ in message.headers() or ()):
         return True

@@ -110,7 +110,7 @@ def _again(source: str, table: TableId, notes: Mapping[str, dict[str, Any]]) -> 
     note = notes.get(snapshot_note(table))
     if note is None:
         message = f"{source} has not begun to read {table}"
-        raise Failed("table_missing", message, hint="connect plan FILE shows which tables it captures.")
+        raise Failed("table_missing", message, hint="connect plan FILE --all shows which tables it captures.")
     if "snapshot" in note or (note["rows"] and note["after"] is None):
         message = f"{table} has no key: read again, its topic would have every row twice"
         raise Failed("keyless", message, hint="Give it a key:, or start the source anew under another name.")

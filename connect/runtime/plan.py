@@ -1,8 +1,11 @@
-"""What a run would make of the files, before anything is made: tables → topics → targets."""
+"""What a run would make of the files, before anything is made: tables → topics → targets, and what that changes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+import math
+import shlex
+from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.api.tables import TableInfo, TableOptions, View
@@ -11,10 +14,24 @@ from connect.config.fields import fill
 from connect.config.problems import by_place
 from connect.config.selections import name_in_file
 from connect.config.topics import TargetOptions, resolve_topics
-from connect.errors import ConfigError, Failed, Problem
+from connect.errors import ConfigError, ConnectError, Failed, Problem
+from connect.kafka.positions import holds_records
 from connect.kafka.topics import STATE, Topics, events_settings
 from connect.record import plain_shape
+from connect.runtime.applied import (
+    acts_on,
+    sink_models,
+    sink_options,
+    source_models,
+    source_options,
+    target_options,
+)
+from connect.runtime.difference import Change, TableNow, option_changes, stopped_by, table_changes, topic_changes
 from connect.runtime.discovered import discover
+from connect.runtime.planned import Plan, PlannedOption, PlannedSink, PlannedSource, PlannedTable, PlannedTopic
+from connect.runtime.source_task import OPTIONS
+from connect.runtime.standing import SINK_RATE, SOURCE_RATE, SinkStanding, SourceStanding, Standings
+from connect.runtime.table_identity import identity, not_ours, topic_gone
 from connect.runtime.tasks import SinkTopics, registry_client, source_job
 from connect.schema.avro import key_subject, value_subject
 from connect.schema.model import DECIMAL, Field, TableId
@@ -22,7 +39,9 @@ from connect.schema.model import DECIMAL, Field, TableId
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from connect.api.preflight import Finding
     from connect.config.models import Config, SinkConfig, SourceConfig
+    from connect.kafka.topics import Topic
     from connect.runtime.source_task import SourceJob
     from connect.schema.avro import Subject
     from connect.schema.formats import SourceBlock
@@ -45,101 +64,12 @@ UNREAD: Final = (
 _NAMED: Final = 5  # of many topics in one note
 
 
-@dataclass(frozen=True)
-class PlannedTopic:
-    """A topic of a table. ``exists`` False: the run makes it. ``keep_ms`` is None for a compacted topic."""
-
-    name: str
-    view: str
-    partitions: int
-    keep_ms: int | None
-    exists: bool
-
-
-@dataclass(frozen=True)
-class PlannedOption:
-    """A table's option in the end: its value, and ``file:line`` of what decided it; "" where it is the default."""
-
-    value: Any
-    origin: str
-
-
-@dataclass(frozen=True)
-class PlannedTable:
-    """A captured table.
-
-    Attributes:
-        table: Its name on the server.
-        key: The topic key's columns; empty for none.
-        columns: Name → type, as they leave; a ``?`` behind the type may be null.
-        topics: Where it goes.
-        snapshot: Whether its rows are read first.
-        rows: Estimate by the server's statistics.
-        new_columns: What a later column does.
-        notes: What an operator should know.
-        schemas: Subject → Avro schema, where the file names a registry: what is registered, or has to be beforehand.
-        options: Each of its options.
-    """
-
-    table: str
-    key: tuple[str, ...]
-    columns: Mapping[str, str]
-    topics: tuple[PlannedTopic, ...]
-    snapshot: bool
-    rows: int
-    new_columns: str
-    notes: tuple[str, ...]
-    schemas: Mapping[str, str]
-    options: Mapping[str, PlannedOption]
-
-
-@dataclass(frozen=True)
-class PlannedSource:
-    """A source: what it captures, which tables of the server it leaves out, and which it would have to (→ SQL)."""
-
-    name: str
-    plugin: str
-    tables: tuple[PlannedTable, ...]
-    left_out: tuple[str, ...]
-    uncaptured: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class PlannedSink:
-    """A sink: topic → its target's options, with the placeholders filled in; what an operator should know of it."""
-
-    name: str
-    plugin: str
-    targets: Mapping[str, Mapping[str, Any]]
-    notes: tuple[str, ...]
-
-
-@dataclass
-class Plan:
-    """The whole of it.
-
-    Attributes:
-        name: The worker group.
-        format: Of the records.
-        sources: In the file's order.
-        sinks: In the file's order.
-        internal: Topics of the worker's own.
-    """
-
-    name: str
-    format: str
-    sources: list[PlannedSource] = field(default_factory=list)
-    sinks: list[PlannedSink] = field(default_factory=list)
-    internal: list[str] = field(default_factory=list)
-
-
 def make_plan(config: Config) -> Plan:
     """Ask the sources' servers, Kafka and the registry, and say what a run would do.
 
     Raises:
         ConfigError: Every problem: names that fit nothing, topics that exist with other settings, two tables meeting in
             one topic, two topics meeting in one target.
-        ConnectError: A server that is needed is not there.
     """
     planner = _Planner(config)
     plan = planner.plan()
@@ -154,32 +84,81 @@ class _Planner:
     def __init__(self, config: Config) -> None:
         self.problems: list[Problem] = []
         self._config = config
+        self._file = shlex.join(map(str, config.files))
         self._registry = registry_client(config)
+        self._registry_up = True
         self._topics = Topics(config.kafka.settings())
-        self._existing = set(self._topics.names())
+        self._standings = Standings(config, self._topics)
+        self._unknown: list[str] = []
+        self._existing: set[str] = set()
+        self._there: dict[str, Topic] = {}
+        self._sizes: dict[str, int] = {}
+        self._kafka = self._ask("Kafka", self._look)
         self._owners: dict[str, tuple[TableId, str]] = {}
+        self._planned: list[tuple[PlannedTopic, str]] = []  # with the line that decided its partitions
         self._targets: dict[tuple[Any, ...], tuple[str, str]] = {}
         self._unordered: set[str] = set()  # event topics of several partitions
         self._untold: list[str] = []  # prefixes of sources whose topics cannot be told before their tables are mended
+
+    def _look(self) -> bool:
+        self._existing = set(self._topics.names())
+        self._there = self._topics.describe(sorted(self._existing))
+        self._sizes = self._topics.sizes(self._there.values())
+        return True
+
+    def _ask(self, what: str, ask: Callable[[], Any]) -> Any:
+        """An answer, or None: then the plan says that this part is unknown, and why."""
+        try:
+            return ask()
+        except ConfigError:
+            raise
+        except ConnectError as error:
+            self._unknown.append(f"{what}: {error.message}{f' ({error.hint})' if error.hint else ''}")
+            return None
 
     def plan(self) -> Plan:
         """Sources first: their topics are what sinks read, whether they exist yet or not."""
         config, registry = self._config, self._registry
         plan = Plan(config.name, f"Avro, schemas in {registry.shown_url}" if registry else JSON_FORMAT)
         for source in config.sources.values():
-            planned = self._collect(lambda source=source: self._source(source))
+            planned = self._collect(partial(self._ask, f"source {source.name}", partial(self._source, source)))
             if planned:
                 plan.sources.append(planned)
             else:
                 self._untold.append(f"{source.topic_prefix}.")
             plan.internal.append(f"{config.name}.{source.name}.positions")
+        self._check_topics()
+        if not self._kafka:
+            self._untold = [""]
         for sink in config.sinks.values():
-            made = self._collect(lambda sink=sink: self._sink(sink))
+            made = self._collect(partial(self._ask, f"sink {sink.name}", partial(self._sink, sink)))
             plan.sinks += [made] if made else []
             plan.internal.append(f"{config.name}.{sink.name}.bootstrap")
             plan.internal += [sink.dead_letter_topic] if sink.on_error == "dead_letter" else []
         plan.sinks = list(self._with_unread(plan.sinks))
+        self._sum_up(plan)
         return plan
+
+    def _sum_up(self, plan: Plan) -> None:
+        plan.leftovers = list(self._leftovers())
+        plan.changes = [_gone(kind, name) for kind, name in self._standings.gone(self._existing)] if self._kafka else []
+        made = sum(topic.partitions for topic, _ in self._planned if not topic.exists)
+        there = [self._there[topic.name].partitions for topic, _ in self._planned if topic.name in self._there]
+        own = [name for name in plan.internal if name not in self._existing]
+        plan.new_partitions = made + len(own)
+        plan.partitions = made + sum(there) + len(plan.internal)
+        plan.unknown = self._unknown
+
+    def _leftovers(self) -> Iterable[str]:
+        for source in self._config.sources.values():
+            job = source_job(self._config, source, lambda _: None, lambda: False)
+            context = job.context({}, lambda _: None)
+            if any(line.startswith(f"source {source.name}:") for line in self._unknown):
+                continue  # its server is not there, and that is said
+            left = partial(source.plugin.leftovers, source.options, context)
+            found: Iterable[Finding] | None = self._ask(f"what is left on the server of {source.name}", left)
+            for finding in found or ():
+                yield f"{finding.message}. {finding.remedy}"
 
     def _with_unread(self, sinks: Sequence[PlannedSink]) -> Iterable[PlannedSink]:
         """The sinks, with a note where one would read a keyless table but for its topic's last part."""
@@ -204,23 +183,66 @@ class _Planner:
         block = job.block(job.build(job.context(found.options, lambda _: None)))
         columns = {table: frozenset(info.schema.index) for table, (info, _) in found.captured.items()}
         pipeline = job.pipeline(found.options, columns)
-        tables = []
+        tables, now = [], []
         for info, choice in found.captured.values():
             schema = info.schema.with_key(choice.key or info.schema.key)
             published = pipeline.shape(plain_shape(schema)).schema
             topics = self._table_topics(job, info.table, choice, published)
             subjects = [subject for topic in topics for subject in _subjects(topic.name, published, block, choice)]
             tables.append(_planned(info, choice, published, topics, self._registered(subjects)))
+            named = {View(topic.view): topic.name for topic in topics}
+            now.append(TableNow(info, identity(info, choice, named, job.form)))
+            for name in named.values():
+                self._sizes.setdefault(name, max(info.rows, 0))
         uncaptured = {str(table): remedy for table, remedy in found.uncaptured.items()}
         others = {str(info.table) for info in found.infos if info.table not in found.options}
         left_out = tuple(sorted(others - uncaptured.keys()))
-        return PlannedSource(source.name, source.plugin.name, tuple(tables), left_out, uncaptured)
+        planned = PlannedSource(source.name, source.plugin.name, tuple(tables), left_out, uncaptured)
+        return self._compared_source(source, planned, now)
+
+    def _compared_source(self, source: SourceConfig, planned: PlannedSource, now: Sequence[TableNow]) -> PlannedSource:
+        """With what it does otherwise than its last run; nothing where that is unknown."""
+        if not self._kafka:
+            return planned
+        standing: SourceStanding | None = self._ask(
+            f"what {source.name} did last", lambda: self._standings.source(source.name)
+        )
+        if standing is None:
+            return planned
+        rate = min(standing.rate or SOURCE_RATE, source.max_rows_per_second or math.inf)
+        changes = list(table_changes(source.name, self._file, now, standing.notes, rate))
+        changes += self._stops(source, planned, standing.notes)
+        if standing.started:
+            changes += option_changes(
+                standing.notes.get(OPTIONS),
+                source_options(source),
+                lambda name: acts_on(name, source_models(source)),
+                f"connect remove {source.name} {self._file}, which begins anew and reads every table again",
+            )
+        return replace(planned, changes=tuple(changes), rate=rate, measured=standing.rate is not None)
+
+    def _stops(
+        self, source: SourceConfig, planned: PlannedSource, notes: Mapping[str, Mapping[str, Any]]
+    ) -> Iterable[Change]:
+        """Topics that the run would stop at: gone, or filled by somebody else."""
+        for table in planned.tables:
+            for topic in table.topics:
+                noted, there = f"topic:{topic.name}" in notes, self._there.get(topic.name)
+                if noted and there is None:
+                    yield stopped_by(topic_gone(topic.name, source.name), table.table)
+                elif not noted and there is not None and not source.adopt:
+                    ends = self._topics.ends(topic.name, there.partitions)
+                    if holds_records(self._config.kafka.settings(), topic.name, ends):
+                        yield stopped_by(not_ours(topic.name, source.name), table.table)
 
     def _registered(self, subjects: Sequence[Subject]) -> tuple[dict[str, str], list[str]]:
         """Schemas by subject, and notes on those that the registry refuses now; none of both where there is none."""
-        if self._registry is None:
+        registry = self._registry
+        if registry is None:
             return {}, []
-        return {subject.name: subject.text for subject in subjects}, list(_refused(self._registry, subjects))
+        refused = self._ask("the registry", lambda: list(_refused(registry, subjects))) if self._registry_up else []
+        self._registry_up = refused is not None
+        return {subject.name: subject.text for subject in subjects}, refused or []
 
     def _table_topics(
         self, job: SourceJob, table: TableId, choice: TableOptions, published: TableSchema
@@ -234,16 +256,27 @@ class _Planner:
                 message = f"{table} of {job.name} and {owner[0]} of {owner[1]} would both be written to topic {name}"
                 self.problems.append(Problem(where, message, "give one of them a route transform, or exclude it"))
             keep = None if view is View.STATE else choice.events_keep_ms
-            topics.append(PlannedTopic(name, view.value, choice.partitions, keep, name in self._existing))
-            self.problems += _misfits(topics[-1], self._topics, where)
+            topics.append(PlannedTopic(name, view.value, choice.partitions, keep, self._exists(name)))
+            self._planned.append((topics[-1], where))
             if view is View.EVENTS and choice.partitions > 1:
                 self._unordered.add(name)
         return tuple(topics)
 
+    def _exists(self, topic: str) -> bool | None:
+        return topic in self._existing if self._kafka else None
+
+    def _check_topics(self) -> None:
+        """Topics that exist as the file does not want them; their settings are asked for all at once."""
+        names = [topic.name for topic, _ in self._planned if topic.exists]
+        settings = self._ask("the settings of topics", lambda: self._topics.settings(names)) or {}
+        for topic, where in self._planned:
+            if topic.name in self._there:
+                self.problems += _misfits(topic, self._there[topic.name], settings.get(topic.name, {}), where)
+
     def _sink(self, sink: SinkConfig) -> PlannedSink:
         chosen = SinkTopics(self._config, sink)
         names = [name for name in sorted(self._existing | self._owners.keys()) if not chosen.internal(name)]
-        targets = {}
+        targets, given = {}, {}
         for topic, options in resolve_topics(sink, names, untold=self._untold).items():
             if chosen.bookkeeping(topic):
                 continue
@@ -253,8 +286,30 @@ class _Planner:
                 self.problems.append(Problem(_where(sink, options), error.message, error.hint))
             else:
                 self._meet(sink, topic, options, targets[topic])
+                given[topic] = target_options(options)
         notes = tuple(UNORDERED.format(topic=topic) for topic in targets if topic in self._unordered)
-        return PlannedSink(sink.name, sink.plugin.name, targets, notes)
+        return self._compared_sink(sink, PlannedSink(sink.name, sink.plugin.name, targets, notes), given)
+
+    def _compared_sink(
+        self, sink: SinkConfig, planned: PlannedSink, given: Mapping[str, Mapping[str, Any]]
+    ) -> PlannedSink:
+        """With what it does otherwise than its last run; ``given``: its topics' options."""
+        if not self._kafka:
+            return planned
+        standing: SinkStanding | None = self._ask(f"what {sink.name} did last", lambda: self._standings.sink(sink.name))
+        if standing is None:
+            return planned
+        rate, rebuild = standing.rate or SINK_RATE, f"connect rebuild {sink.name} {self._file}"
+
+        def acts(name: str) -> str:
+            return acts_on(name, sink_models(sink))
+
+        changes = [
+            *topic_changes(standing, given, self._sizes, acts, rebuild),
+            *option_changes(standing.options, sink_options(sink), acts, rebuild),
+        ]
+        records = sum(self._sizes.get(topic, 0) for topic in given)
+        return replace(planned, changes=tuple(changes), records=records, rate=rate, measured=standing.rate is not None)
 
     def _meet(self, sink: SinkConfig, topic: str, options: TargetOptions, target: Mapping[str, Any]) -> None:
         """Two topics in one target would overwrite each other's rows."""
@@ -298,6 +353,7 @@ def _planned(
         topics=topics,
         snapshot=snapshot,
         rows=info.rows,
+        bytes=info.bytes,
         new_columns=choice.new_columns,
         notes=tuple(notes),
         schemas=schemas,
@@ -331,16 +387,23 @@ def type_word(column: Field) -> str:
     return f"{word}?" if column.optional else word
 
 
-def _misfits(planned: PlannedTopic, topics: Topics, where: str) -> Iterable[Problem]:
+def _gone(kind: str, name: str) -> Change:
+    if kind == "sink":
+        text = "is in the file no more; what it wrote stays in its target"
+        return Change(sign="-", what=f"sink {name}", text=text)
+    text = "is in the file no more; its topics and its position stay, and on its server its slot, which holds the log"
+    return Change(
+        sign="-", what=f"source {name}", text=text, remedy=f"with the file that had it: connect remove {name} FILE"
+    )
+
+
+def _misfits(planned: PlannedTopic, found: Topic, settings: Mapping[str, str], where: str) -> Iterable[Problem]:
     """What an existing topic has otherwise than the file wants."""
-    if not planned.exists:
-        return
-    found = topics.describe([planned.name]).get(planned.name)
-    if found and found.partitions != planned.partitions:
+    if found.partitions != planned.partitions:
         message = f"topic {planned.name} has {found.partitions} partitions and the file wants {planned.partitions}"
         yield Problem(where, message, f"write partitions: {found.partitions}, or give the source another topic_prefix")
     wanted = (STATE if planned.keep_ms is None else events_settings(planned.keep_ms))["cleanup.policy"]
-    policy = topics.settings([planned.name])[planned.name].get("cleanup.policy", wanted)
+    policy = settings.get("cleanup.policy", wanted)
     if policy != wanted:
         message = f"topic {planned.name} has cleanup.policy={policy} and its view needs {wanted}"
         fix = f"kafka-configs.sh --alter --topic {planned.name} --add-config cleanup.policy={wanted}"

@@ -15,7 +15,7 @@ from connect.errors import ConnectError, Failed, Fenced, RecordError
 from connect.failpoints import failpoint
 from connect.kafka.appender import Appender
 from connect.kafka.consumer import Batch, Limits, Raw, SinkConsumer
-from connect.kafka.sink_notes import SinkNotes
+from connect.kafka.sink_notes import OPTIONS, RATE, SinkNotes
 from connect.record import Op
 from connect.runtime.bootstrap import Bootstrap
 from connect.runtime.dead_letters import DeadLetters
@@ -40,6 +40,7 @@ _IDLE_SECONDS: Final = 1.0  # progress over control records alone is stored this
 _QUIET_SECONDS: Final = 10.0  # records are there and none comes: they lie behind an open transaction (F84)
 _READ_SECONDS: Final = 0.2
 _RATE_SECONDS: Final = 5.0
+_RATE_RECORDS: Final = 5_000  # fewer say nothing of how fast the sink can be
 _OVERLAP_ROWS: Final = 1000  # a batch of so many has another one behind it
 _COLLECT_EVERY: Final = 200_000  # objects
 _LIMITS: Final = Limits()
@@ -70,6 +71,8 @@ class SinkSettings:
         dead_letter_topic: "" for ``<group>.<connector>.dead``.
         dead_letter_keep_ms: Retention of that topic in milliseconds; -1 is for ever.
         limits: What ends a batch.
+        applied: Its options as they are noted, for ``plan`` to compare with later ones.
+        target: A topic's options, for the same.
     """
 
     connector: str
@@ -80,6 +83,8 @@ class SinkSettings:
     dead_letter_topic: str = ""
     dead_letter_keep_ms: int = 1_209_600_000
     limits: Limits = _LIMITS
+    applied: Mapping[str, Any] = field(default_factory=dict)
+    target: Callable[[str], Mapping[str, Any]] = field(default=lambda _: {})
 
 
 class _Work(NamedTuple):
@@ -108,6 +113,7 @@ class _Counts:
     incomplete: int = 0
     rows: Counter[str] = field(default_factory=Counter)
     recent: deque[tuple[float, Counter[str]]] = field(default_factory=deque)
+    best: float = 0.0  # records a second, in the fastest of the last seconds that had many
 
     def written(self, raws: Sequence[Raw], incomplete: int) -> None:
         """A transaction of the sink came back."""
@@ -130,6 +136,10 @@ class _Counts:
         self.recent.append((now, self.rows.copy()))
         while now - self.recent[0][0] > _RATE_SECONDS:
             self.recent.popleft()
+        since, rows = self.recent[0]
+        records = self.rows.total() - rows.total()
+        if records >= _RATE_RECORDS:
+            self.best = max(self.best, records / max(0.5, now - since))
 
 
 class SinkTask:
@@ -267,6 +277,10 @@ class SinkTask:
             starts |= self._bootstrap.add(topic, note, of_topic, bounds, settings[topic.name], _now_ms())
         self._look({tp: bound.end for tp, bound in bounds.items()})
         self._notes.write({topic.name: self._bootstrap.note(topic.name) for topic in topics})
+        targets = {
+            name: dict(self._settings.target(name)) for name in sorted({*self._topics, *(t.name for t in topics)})
+        }
+        self._notes.write({OPTIONS: {"options": dict(self._settings.applied), "targets": targets}})
         return starts
 
     def _look(self, ends: Mapping[TopicPartition, int]) -> None:
@@ -276,7 +290,9 @@ class SinkTask:
     def _write_notes(self, seconds: float = 30.0) -> None:
         """Notes speak of what the sink has stored, or a restart would take it for a target that went back."""
         self._store_pending()
-        self._notes.write({name: self._bootstrap.note(name) for name in self._topics}, seconds)
+        notes = {name: self._bootstrap.note(name) for name in self._topics}
+        rate = {RATE: {"records_per_second": round(self._counts.best)}} if self._counts.best else {}
+        self._notes.write({**notes, **rate}, seconds)
 
     # Records
 

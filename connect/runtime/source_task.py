@@ -37,6 +37,8 @@ from connect.runtime.guest import (
 from connect.runtime.keyless import KeylessFilter, read_keyless
 from connect.runtime.report import State, TableReport, TaskReport
 from connect.runtime.shape_history import ShapeHistory
+from connect.runtime.snapshot_rate import NOTE as RATE
+from connect.runtime.snapshot_rate import SnapshotRate
 from connect.runtime.state_keys import StateKeys
 from connect.runtime.stream_writer import StreamWriter
 from connect.runtime.table_identity import (
@@ -45,7 +47,9 @@ from connect.runtime.table_identity import (
     identity,
     identity_note,
     known_columns,
+    not_ours,
     still_masked,
+    topic_gone,
 )
 from connect.runtime.table_watch import TableWatch
 from connect.runtime.table_writer import TableWriter
@@ -77,6 +81,7 @@ _COMMIT_SECONDS: Final = 0.05
 _HELD_BYTES: Final = 32 * 2**20  # invariant 7: of records that wait while the last transaction commits
 _REPORT_SECONDS: Final = 0.5
 _OWNER: Final = "owner"  # the note with the name of the process that fenced last
+OPTIONS: Final = "options"  # the note with the connector's options at its last start
 _OWNER_SECONDS: Final = 10.0
 
 
@@ -100,6 +105,7 @@ class SourceJob:
         topic: The topic of a table's view; the table is named as its transforms leave it.
         max_rows_per_second: Of snapshots.
         window: Hours in which snapshots read; None for any time.
+        applied: Its options as they are noted, for ``plan`` to compare with later ones.
         adopt: Whether topics that hold records of somebody else may be written to.
         widens: Whether a pattern may name tables that appear while it runs.
         report: Told the whole state about twice a second.
@@ -121,6 +127,7 @@ class SourceJob:
     topic: Callable[[TableId, View], str]
     max_rows_per_second: int | None
     window: Window | None
+    applied: Mapping[str, Any] = field(default_factory=dict)
     adopt: bool
     widens: bool
     report: Callable[[TaskReport], None]
@@ -170,6 +177,7 @@ class SourceTask:
         self._rows_open = 0
         self._opened_at = 0.0
         self._chunk_at = 0.0  # when the last chunk was sent
+        self._pace = SnapshotRate()
         self._changes = 0  # of the stream, since then
         self._reported_at = 0.0
         self._rates: dict[TableId, _Rate] = {}
@@ -303,6 +311,8 @@ class SourceTask:
         if resume is None:
             self._check_name(context.peers)
         self._check_identities(tables)
+        if self._notes.get(OPTIONS) != job.applied:
+            self._pending[OPTIONS] = dict(job.applied)
         self._ensure_topics(options)
         self._position = source.open(resume)
         failpoint("source.after_open")
@@ -401,17 +411,12 @@ class SourceTask:
         present = self._topics.describe(noted)
         lost = [name for name in noted if name not in present]
         if lost:
-            message = f"topic {lost[0]} that {self._job.name} wrote to is gone"
-            raise Failed(
-                "topic_missing",
-                message,
-                hint="Restore it, or start the source anew under another name: its history cannot be written again.",
-            )
+            raise topic_gone(lost[0], self._job.name)
 
     def _check_topic(self, topic: Topic, note: Mapping[str, Any] | None) -> None:
         if note is None:
             if not self._job.adopt and holds_records(self._job.kafka, topic.name, self._ends_of(topic)):
-                raise _not_ours(topic.name, self._job.name)
+                raise not_ours(topic.name, self._job.name)
             self._pending[f"topic:{topic.name}"] = {"id": topic.id, "partitions": topic.partitions}
         elif note["id"] != topic.id:
             message = f"topic {topic.name} was deleted and made again: its id is {topic.id}, we wrote to {note['id']}"
@@ -558,7 +563,9 @@ class SourceTask:
             failpoint("snapshot.after_chunk")
             started = time.monotonic()
             self._send_chunk(ready)
-            self._chunk_at = time.monotonic()
+            before, self._chunk_at = self._chunk_at or started, time.monotonic()
+            if not ready.keys:
+                self._pace.add(len(ready.chunk.rows), self._chunk_at - before)
             guest.took(self._chunk_at - started, quiet=not self._changes)
             self._changes = 0
 
@@ -571,6 +578,8 @@ class SourceTask:
             sent = writer.read_rows(chunk, self._outbox, now_us, drop)
         self._pending.update(self._guest.sent(ready, sent))
         progress = self._guest.tables[ready.table]
+        if progress.done and (rate := self._pace.note()):
+            self._pending[RATE] = rate
         since = progress.since if chunk.done and not ready.keys else None
         if since:  # it is not done before what it did not meet is deleted
             self._pending[snapshot_note(ready.table)] = replace(progress, done=False).to_note()
@@ -721,16 +730,6 @@ class SourceTask:
             source.close()
         if watch is not None:
             watch.close()
-
-
-def _not_ours(topic: str, source: str) -> Failed:
-    """Keys of another writer would stay among ours, older rows over newer ones."""
-    return Failed(
-        "topic_not_ours",
-        f"topic {topic} holds records that {source} did not write",
-        hint="Give the source another topic_prefix, or the table a route transform. If they are to be taken over: "
-        f"`adopt: true` under {source}, and nobody else writes there any more.",
-    )
 
 
 def _missed(table: TableId, source: str) -> Failed:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from connect.errors import Failed
+from connect.runtime.applied import table_options
 from connect.transforms.mask import Masks
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def identity(info: TableInfo, choice: TableOptions, topics: Mapping[View, str], 
 
     Returns:
         ``topics`` by view, the wire's form, the form of values, the key's columns, kinds of masks by column, the
-        table's columns, which its masks fit, and whether its rows were read.
+        table's columns, which its masks fit, whether its rows were read, and its other ``options``.
     """
     return {
         "topics": {view.value: name for view, name in topics.items()},
@@ -43,6 +44,7 @@ def identity(info: TableInfo, choice: TableOptions, topics: Mapping[View, str], 
         },
         "columns": list(info.schema.index),
         "snapshot": choice.snapshot,
+        "options": table_options(choice),
     }
 
 
@@ -107,8 +109,8 @@ def _changed(table: TableId, what: str) -> Failed:
 
 
 def clear_before(table: TableId, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each column whose mask is new: what was written before has another form."""
-    topics = ", ".join(now["topics"].values())
+    """A sentence for each column whose mask came, changed or went: what was written before has another form."""
+    topics = ", ".join(before["topics"].values())
     for column, kind in now["mask"].items():
         if column not in before["columns"]:
             continue
@@ -117,3 +119,25 @@ def clear_before(table: TableId, before: Mapping[str, Any], now: Mapping[str, An
             yield f"{table}: {column} is masked from now on; older records of {topics} hold clear values"
         elif old != kind:
             yield f"{table}: {column} is masked in another way from now on; older records of {topics} keep the old one"
+    for column in before["mask"]:
+        if column in now["columns"] and column not in now["mask"]:
+            yield f"{table}: {column} is published clear from now on; older records of {topics} stay masked"
+
+
+def not_ours(topic: str, source: str) -> Failed:
+    """Keys of another writer would stay among ours, older rows over newer ones."""
+    return Failed(
+        "topic_not_ours",
+        f"topic {topic} holds records that {source} did not write",
+        hint="Give the source another topic_prefix, or the table a route transform. If they are to be taken over: "
+        f"`adopt: true` under {source}, and nobody else writes there any more.",
+    )
+
+
+def topic_gone(topic: str, source: str) -> Failed:
+    """Made anew, it would lack what was in it without a word."""
+    return Failed(
+        "topic_missing",
+        f"topic {topic} that {source} wrote to is gone",
+        hint="Restore it, or start the source anew under another name: its history cannot be written again.",
+    )

@@ -10,6 +10,7 @@ from connect.api.source import SourceContext
 from connect.api.tables import View
 from connect.config.topics import TargetOptions, resolve_topics
 from connect.errors import ConfigError, Failed
+from connect.runtime.applied import sink_options, source_options, target_options
 from connect.runtime.bookkeeping import NAMES, is_bookkeeping
 from connect.runtime.discovered import Discovered, discover
 from connect.runtime.sink_task import SinkSettings, SinkTask
@@ -93,7 +94,7 @@ def _discovered(group: str, source: SourceConfig) -> Discovered:
 def _misfit(error: ConfigError) -> Failed:
     """The file was right when it was read: what does not fit is the server, and the other connectors go on."""
     first, *others = error.problems
-    hints = [first.fix, *map(str, others), "connect plan FILE shows the tables that are there."]
+    hints = [first.fix, *map(str, others), "connect plan FILE --all shows the tables that are there."]
     return Failed("tables", f"{first.where}: {first.message}", hint="\n".join(filter(None, hints)))
 
 
@@ -157,6 +158,7 @@ def source_job(
         topic=topic,
         max_rows_per_second=source.max_rows_per_second,
         window=source.window,
+        applied=source_options(source),
         adopt=source.adopt,
         widens=any(entry.pattern and not entry.pattern.exact for entry in source.tables),
         report=report,
@@ -232,6 +234,8 @@ def sink_task(
         on_error=sink.on_error,
         dead_letter_topic=sink.dead_letter_topic,
         dead_letter_keep_ms=sink.dead_letter_keep_ms,
+        applied=sink_options(sink),
+        target=lambda topic: target_options(topics[topic]),
     )
     return SinkTask(
         settings,

@@ -81,7 +81,7 @@ def read_topic(
 def _assign(consumer: SinkConsumer, query: Query) -> dict[TopicPartition, int]:
     topic = consumer.find(lambda name: name == query.topic).get(query.topic)
     if topic is None:
-        hint = "connect plan FILE names the topics of a file"
+        hint = "connect plan FILE --all names the topics of a file"
         raise ConnectError(f"there is no topic {query.topic}", code="topic_unknown", hint=hint)
     bounds = consumer.bounds([TopicPartition(topic.name, topic.id, p) for p in range(topic.partitions)])
     starts = {}

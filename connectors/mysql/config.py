@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field
 
-from connect.config.fields import Milliseconds, Model, MysqlTls, Secret, Url
+from connect.config.fields import Changes, Milliseconds, Model, MysqlTls, Secret, Url
 from connectors.mysql.type_options import TypeOptions
 
 _PORT: Final = 3306
@@ -82,7 +82,7 @@ class MysqlConfig(Model):
     server_id: int | None = Field(default=None, ge=1, le=_LARGEST_ID)
     heartbeat: Milliseconds = Field(default=10_000, ge=100)
     snapshot: SnapshotReads = SnapshotReads()
-    types: TypeOptions = Field(default_factory=TypeOptions)
+    types: TypeOptions = Field(default_factory=TypeOptions, json_schema_extra={"changes": Changes.NEW_RECORDS.value})
 
 
 def default_server_id(group: str, connector: str) -> int:

@@ -19,6 +19,7 @@ PLUGIN = Plugin(
     uncaptured=later("connectors.postgres.discover:uncaptured"),
     names=server_names,
     preflight=later("connectors.postgres.preflight:preflight"),
+    leftovers=later("connectors.postgres.preflight:leftovers"),
     remove=later("connectors.postgres.preflight:remove"),
     failures=FAILURES,
     connector="postgresql",

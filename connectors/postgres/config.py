@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from connect.config.fields import Milliseconds, Model, Secret, Size, Url
+from connect.config.fields import Changes, Milliseconds, Model, Secret, Size, Url
 from connectors.postgres.types import TypeOptions
 
+_IDENTITY: Final[dict[str, Any]] = {"changes": Changes.IDENTITY.value}
 _MAX_NAME: Final = 63  # bytes; NAMEDATALEN - 1
 _SLOT_NAME: Final = re.compile(r"[a-z0-9_]{1,63}")
 
@@ -67,13 +68,15 @@ class PostgresConfig(Model):
 
     url: Url
     password: Secret | None = None
-    slot: str | None = None
-    publication: Annotated[Publication, BeforeValidator(_publication)] = Publication()
+    slot: str | None = Field(default=None, json_schema_extra=_IDENTITY)
+    publication: Annotated[Publication, BeforeValidator(_publication)] = Field(
+        default=Publication(), json_schema_extra=_IDENTITY
+    )
     heartbeat: Milliseconds = Field(default=10_000, ge=100)
     streaming: Literal["on", "off"] = "on"
     spool: Spool = Spool()
     snapshot: SnapshotReads = SnapshotReads()
-    types: TypeOptions = Field(default_factory=TypeOptions)
+    types: TypeOptions = Field(default_factory=TypeOptions, json_schema_extra={"changes": Changes.NEW_RECORDS.value})
 
     @field_validator("url")
     @classmethod

@@ -57,8 +57,7 @@ def preflight(config: PostgresConfig, context: SourceContext) -> Iterator[Findin
             if may_replicate and (slot is None or slot.active_pid is None):
                 yield from _stream(config, context.connector)
             yield from _slot(connection, name, slot)
-            for orphan in orphans(connection, context.group, context.peers, context.kept):
-                yield Finding("slot", _WARNING, orphan.what, orphan.remedy)
+            yield from _orphans(connection, context)
             tables = tables_by_name(connection, context.tables)
             types = read_types(connection)
             for table, options in context.tables.items():
@@ -68,6 +67,24 @@ def preflight(config: PostgresConfig, context: SourceContext) -> Iterator[Findin
         yield _finding(translate(error, f"{context.connector}: doctor"))
     except ConnectError as error:
         yield _finding(error)
+
+
+def leftovers(config: PostgresConfig, context: SourceContext) -> list[Finding]:
+    """What sources of the group left behind on the server which the file has no more.
+
+    Raises:
+        Retriable, Failed: The server did not answer.
+    """
+    with contextlib.closing(connect(config, context.connector)) as connection:
+        try:
+            return list(_orphans(connection, context))
+        except psycopg.Error as error:
+            raise translate(error, f"{context.connector}: slots") from None
+
+
+def _orphans(connection: Connection, context: SourceContext) -> Iterator[Finding]:
+    for orphan in orphans(connection, context.group, context.peers, context.kept):
+        yield Finding("slot", _WARNING, orphan.what, orphan.remedy)
 
 
 def _finding(error: ConnectError) -> Finding:

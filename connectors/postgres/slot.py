@@ -10,7 +10,7 @@ import psycopg
 from psycopg.pq import ExecStatus
 
 from connect.errors import Failed
-from connectors.postgres.config import default_name, default_prefix
+from connectors.postgres.config import default_name, default_prefix, inserts_publication
 from connectors.postgres.errors import translate
 from connectors.postgres.position import format_lsn, parse_lsn
 from connectors.postgres.server import pause, row, whose
@@ -62,39 +62,48 @@ def read_slot(connection: psycopg.Connection[Any], name: str) -> Slot | None:
 
 
 class Orphan(NamedTuple):
-    """A slot that has a name of our group and that no source of the file owns."""
+    """A slot or publication that has a name of our group and that no source of the file owns."""
 
-    name: str
-    held: str  # WAL that the server keeps for it, for people
-
-    @property
-    def what(self) -> str:
-        """What an operator should know."""
-        return f"the slot {self.name} holds {self.held} of WAL and belongs to no source of the file"
-
-    @property
-    def remedy(self) -> str:
-        """What lets the WAL go."""
-        return f"If no other file has it: SELECT pg_drop_replication_slot('{self.name}');"
+    what: str  # what an operator should know
+    remedy: str  # what takes it away
 
 
 def orphans(
     connection: psycopg.Connection[Any], group: str, peers: Collection[str], kept: Collection[str]
 ) -> list[Orphan]:
-    """Slots of this database that a source left behind which the file has no more; none where ``peers`` is empty.
+    """What sources left behind in this database which the file has no more; none where ``peers`` is empty.
 
-    ``kept`` are those that a source of the file gives by name: a renamed one keeps the slot of its old name.
+    ``kept`` are those that a source of the file gives by name: a renamed one keeps what its old name named.
     """
     if not peers:
         return []
     owned = {default_name(group, peer) for peer in peers} | set(kept)
-    found = connection.execute(
-        "SELECT slot_name::text, pg_catalog.pg_size_pretty(pg_catalog.pg_wal_lsn_diff("
+    slots = connection.execute(
+        "SELECT slot_name::text, active, pg_catalog.pg_size_pretty(pg_catalog.pg_wal_lsn_diff("
         "pg_catalog.pg_current_wal_lsn(), restart_lsn)) FROM pg_catalog.pg_replication_slots"
-        " WHERE starts_with(slot_name::text, %s) AND database = current_database() AND NOT active ORDER BY slot_name",
+        " WHERE starts_with(slot_name::text, %s) AND database = current_database() ORDER BY slot_name",
         (default_prefix(group),),
     ).fetchall()
-    return [Orphan(name, held or "none") for name, held in found if name not in owned]
+    owned |= {name for name, active, _ in slots if active}  # somebody reads it: another file has it
+    publications = connection.execute(
+        "SELECT pubname::text FROM pg_catalog.pg_publication WHERE starts_with(pubname::text, %s) ORDER BY pubname",
+        (default_prefix(group),),
+    ).fetchall()
+    owned |= {inserts_publication(name) for name in owned}
+    return [
+        *(_left_slot(name, held or "none") for name, _, held in slots if name not in owned),
+        *(_left_publication(name) for (name,) in publications if name not in owned),
+    ]
+
+
+def _left_slot(name: str, held: str) -> Orphan:
+    message = f"the slot {name} holds {held} of WAL and belongs to no source of the file"
+    return Orphan(message, f"If no other file has it: SELECT pg_drop_replication_slot('{name}');")
+
+
+def _left_publication(name: str) -> Orphan:
+    remedy = f'If no other file has it: DROP PUBLICATION "{name}";'
+    return Orphan(f"the publication {name} belongs to no source of the file", remedy)
 
 
 def check_slot(slot: Slot | None, name: str, position: PostgresPosition, database: str) -> None:
