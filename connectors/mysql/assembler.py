@@ -131,6 +131,11 @@ class Assembler:
             Kind.EXECUTE_LOAD_QUERY: self._statement_data,
         }
 
+    def keep_queries(self) -> None:
+        """Rows that follow carry the text of their statement, where the log has it."""
+        self._collected.keep_queries()
+        self._handlers |= {Kind.ROWS_QUERY: self._rows_query, Kind.ANNOTATE_ROWS: self._annotation}
+
     @property
     def rows(self) -> int:
         """Changes collected."""
@@ -436,6 +441,13 @@ class Assembler:
             yield from self._steps or ()
             self._steps = ours
 
+    def _rows_query(self, header: Header, body: bytes) -> None:
+        self._annotation(header, body[1:])  # the first byte is its length, where one byte can hold it
+
+    def _annotation(self, _header: Header, body: bytes) -> None:
+        group = self._group()
+        group.query, group.common = body.decode(errors="replace"), None
+
     def _rows(self, header: Header, body: bytes) -> None:
         steps = self._changes(header, body)
         if len(body) > BIG:
@@ -498,7 +510,7 @@ class Assembler:
         file, pos = group.begin.file, header.begin
         if group.inner or not pos:  # inner events, and MariaDB's from 11.4 on, have no place of their own (F55)
             pos, row = group.begin.pos, group.ordinal
-        source = (shape.schema.table.name, header.server_id, group.text, file, pos, row, group.thread, None)
+        source = (shape.schema.table.name, header.server_id, group.text, file, pos, row, group.thread, group.query)
         place = f'["{file}","{pos}"]'
         event = ChangeEvent(op, shape, before, after, source, group.ts_us, group.id, group.ordinal, place)
         self._collected.append(event, size)

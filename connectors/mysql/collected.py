@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def common(group: Group, server_id: int) -> Transaction:
     """What changes of a transaction have in common that this server wrote."""
     if group.common is None or group.written_by != (server_id, group.thread):
-        before, after = (server_id, group.text), (group.thread, None)
+        before, after = (server_id, group.text), (group.thread, group.query)
         group.common = rows_c.transaction(group.id, group.ts_us, group.begin.file, before, after)
         group.written_by = server_id, group.thread
     return group.common
@@ -92,6 +92,11 @@ class Collected:
         """A table map and what it describes: the same bytes mean the same until ``forget_maps``."""
         if self._lane is not None:
             self._lane.learn(int.from_bytes(body[:6], "little"), body, table)
+
+    def keep_queries(self) -> None:
+        """Leave the texts of statements to the assembler."""
+        if self._lane is not None:
+            self._lane.queries = True
 
     def forget_maps(self) -> None:
         """Tables may have changed, or their numbers."""

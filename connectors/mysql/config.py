@@ -72,6 +72,9 @@ class MysqlConfig(Model):
             and the source's name.
         heartbeat: While nothing is captured, the server is asked for a sign of life, and the position moves on, at
             this period (F67).
+        include_query: Each record has the text of its statement in `source.query`, where the server logs it
+            (`binlog_rows_query_log_events` on MySQL). The text repeats with each row, and it holds values of columns
+            that are masked or left out. Rows of a snapshot and of XA transactions have none.
         snapshot: Limits of reading existing rows.
         types: How columns map to values.
     """
@@ -81,6 +84,7 @@ class MysqlConfig(Model):
     tls: MysqlTls = MysqlTls()
     server_id: int | None = Field(default=None, ge=1, le=_LARGEST_ID)
     heartbeat: Milliseconds = Field(default=10_000, ge=100)
+    include_query: bool = False
     snapshot: SnapshotReads = SnapshotReads()
     types: TypeOptions = Field(default_factory=TypeOptions, json_schema_extra={"changes": Changes.NEW_RECORDS.value})
 

@@ -52,6 +52,7 @@ def preflight(config: MysqlConfig, context: SourceContext) -> Iterator[Finding]:
             checked = _Checked(connection, server, _account(connection))
             yield Finding("connection", _OK, f"{server.name} answers")
             yield from _log(server)
+            yield from _queries(checked, wanted=config.include_query)
             yield from _keeps(checked)
             yield from _ids(checked, server_id(config, context.group, context.connector))
             yield from _replica(checked)
@@ -109,6 +110,19 @@ def _log(server: Server) -> Iterator[Finding]:
             "binlog_row_metadata", _WARNING, message, set_global(server, "binlog_row_metadata", "FULL"), is_sql=True
         )
     yield from _positions(server)
+
+
+def _queries(checked: _Checked, *, wanted: bool) -> Iterator[Finding]:
+    """Whether the log has the statements that `include_query` asks for."""
+    server = checked.server
+    if not wanted or not server.log_bin:
+        return
+    setting = "binlog_annotate_row_events" if server.is_mariadb else "binlog_rows_query_log_events"
+    if variables(checked.connection).get(setting) == "ON":
+        yield Finding(setting, _OK, f"{setting} is ON: records carry the text of their statement")
+    else:
+        message = f"{setting} is OFF: `include_query` finds no text in the log"
+        yield Finding(setting, _WARNING, message, set_global(server, setting, "ON"), is_sql=True)
 
 
 def _positions(server: Server) -> Iterator[Finding]:

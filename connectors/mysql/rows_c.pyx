@@ -271,10 +271,12 @@ cdef class Lane:
     Attributes:
         pos: Where the last event ended, as in ``LogCursor``.
         size: Bytes of log that the changes came in.
+        queries: Leave the texts of statements to the assembler.
     """
 
     cdef readonly int64_t pos
     cdef public int64_t size
+    cdef public bint queries
     cdef object _hooks
     cdef object _cursor
     cdef bint _checksum
@@ -388,7 +390,10 @@ cdef class Lane:
         elif kind == TABLE_MAP:
             if not self._is_known(data + EVENT, end):
                 return False
-        elif KINDS[kind] and not self._rows(kind, event, data + EVENT, end, little(data + 5, 4), place):
+        elif KINDS[kind]:
+            if not self._rows(kind, event, data + EVENT, end, little(data + 5, 4), place):
+                return False
+        elif self.queries and kind != XID:
             return False
         self.pos = pos
         if kind == XID:

@@ -157,6 +157,8 @@ class MysqlSource:
         self._assembler = Assembler(
             history, prepared, position, context.connector, by_gtid=server.gtids and not server.is_mariadb
         )
+        if config.include_query:
+            self._assembler.keep_queries()
         if context.temporary:  # beside a worker of this name, which the server would end for it
             name = uuid.uuid4().hex
             stream.start(position, default_server_id(name, context.connector), name)

@@ -31,6 +31,7 @@ class Group:
         held: The rows of an XA transaction, whose end is not known yet.
         inner: Its events have no places of their own: where it begins and a running number name a row.
         thread: Of the session that wrote it, where the log says so.
+        query: The statement that its rows are of, where that is asked for.
         event: Whole row events so far, those of tables that are not captured included.
         row: Rows so far of the one that is being handed on.
         ordinal: Rows of captured tables so far.
@@ -50,6 +51,7 @@ class Group:
     held: Held | None = None
     inner: bool = False
     thread: int | None = None
+    query: str | None = None
     event: int = 0
     row: int = 0
     ordinal: int = 0

@@ -15,6 +15,7 @@ _BINLOG_DUMP: Final = 0x12
 _BINLOG_DUMP_GTID: Final = 0x1E
 _THROUGH_GTID: Final = 4
 _NAMESPACE: Final = uuid.UUID("5e0c2c1c-4f0b-5f6e-9d55-7a1f2f8a6f0e")  # of the UUIDs that we show as a replica
+_ANNOTATED: Final = 2  # MariaDB sends the texts of statements only to those who ask
 _BEGIN: Final = 4  # the first event of a file
 _MARIADB_CAPABILITY: Final = 4  # GTID events as they are
 
@@ -53,13 +54,17 @@ def position_settings(position: MysqlPosition) -> list[str]:
     ]
 
 
-def dump_command(position: MysqlPosition, server_id: int) -> tuple[int, bytes]:
-    """The command and its argument: all that comes after the position, and then whatever is written."""
+def dump_command(position: MysqlPosition, server_id: int, *, annotated: bool = False) -> tuple[int, bytes]:
+    """The command and its argument: all that comes after the position, and then whatever is written.
+
+    ``annotated``: with the texts of statements, which is for MariaDB to be told.
+    """
     if isinstance(position.gtids, GtidSet):
         gtids = position.gtids.encode()
         start = struct.pack("<HIIQI", _THROUGH_GTID, server_id, 0, _BEGIN, len(gtids))
         return _BINLOG_DUMP_GTID, start + gtids
+    flags = _ANNOTATED if annotated else 0
     if isinstance(position.gtids, GtidState) and not position.prepared:
-        return _BINLOG_DUMP, struct.pack("<IHI", _BEGIN, 0, server_id)
+        return _BINLOG_DUMP, struct.pack("<IHI", _BEGIN, flags, server_id)
     begin = position.prepared[0] if position.prepared else position.log
-    return _BINLOG_DUMP, struct.pack("<IHI", begin.pos, 0, server_id) + begin.file.encode()
+    return _BINLOG_DUMP, struct.pack("<IHI", begin.pos, flags, server_id) + begin.file.encode()

@@ -105,7 +105,8 @@ class BinlogStream:
         try:
             for statement in (*session_settings(self._kind, replica, self._period_ms), *position_settings(position)):
                 self._connection.query(statement)
-            command, argument = dump_command(position, server_id)
+            annotated = self._config.include_query and self._kind == "mariadb"
+            command, argument = dump_command(position, server_id, annotated=annotated)
             self._connection._execute_command(command, argument)  # type: ignore[arg-type]  # noqa: SLF001 - no other way; stubs know texts only
         except pymysql.Error as error:
             raise translate(error, where, account=account(self._config)) from None

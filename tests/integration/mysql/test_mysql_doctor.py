@@ -316,3 +316,12 @@ def test_a_database_of_the_url_that_does_not_exist_is_told(world):
     with pytest.raises(Failed) as failed:
         PLUGIN.discover(MysqlConfig(url=f"{world.server.address}s_nowhere"))
     assert failed.value.code == "database_missing"
+
+
+def test_statements_that_include_query_asks_for_and_that_are_not_logged_come_with_the_setting(world):
+    setting, there = ("binlog_annotate_row_events", True) if world.mariadb else ("binlog_rows_query_log_events", False)
+
+    [found] = [finding for finding in world.findings(include_query=True) if finding.check == setting]
+
+    assert (found.severity.value == "ok", setting in found.remedy) == (there, not there)
+    assert setting not in {finding.check for finding in world.findings()}

@@ -266,6 +266,32 @@ def test_F54_partial_json_updates_are_read(mysql_shop):
     assert second.after["d"] == '{"a": 2, "b": [1, "x"]}'
 
 
+QUERIES = ["INSERT INTO t (id) VALUES (1), (2)", f"UPDATE t SET v = '{'é' * 200}'", "DELETE FROM t WHERE id = 1"]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_include_query_gives_rows_the_text_of_their_statement(shop, compressed):
+    reader = shop.open(include_query=True)
+    mariadb = "MariaDB" in shop.sql("SELECT VERSION()")[0][0]
+    logged = "binlog_annotate_row_events" if mariadb else "binlog_rows_query_log_events"
+    more = [f"SET SESSION binlog_transaction_compression = {compressed:d}"] if not mariadb else []
+    shop.sql(f"SET SESSION {logged} = ON", *more, "BEGIN", *QUERIES, "COMMIT")
+    shop.sql(f"SET SESSION {logged} = OFF", "INSERT INTO t (id) VALUES (3)")
+
+    *told, last = [event.source[-1] for event in reader.read(6)]
+
+    assert told == [QUERIES[0], QUERIES[0], QUERIES[1], QUERIES[1], QUERIES[2]]
+    assert last is None
+
+
+def test_without_include_query_no_text_comes(shop):
+    reader = shop.open()
+    mariadb = "MariaDB" in shop.sql("SELECT VERSION()")[0][0]
+    shop.sql("SET SESSION binlog_rows_query_log_events = ON" if not mariadb else "SELECT 1", QUERIES[0])
+
+    assert [event.source[-1] for event in reader.read(2)] == [None, None]
+
+
 def test_F56_compressed_events_of_mariadb_are_read(new_shop):
     text = "a" * 5000
     shop = new_shop("mariadb", "compressed", settings={"log_bin_compress": "ON", "log_bin_compress_min_len": "10"})

@@ -390,6 +390,15 @@ def test_F62_a_position_tells_its_file_from_another_of_its_name(build, file_id):
     assert given.position.file_id == "1795274053@h:3306"
 
 
+def test_rows_carry_the_text_of_their_statement_where_that_is_asked_for(build):
+    log = Log().begin(1).add(29, b"\3one").rows("a").rows("b").add(29, b"\3two").rows("c").xid().insert(2, "d")
+    assembler = build()
+    assembler.keep_queries()
+
+    assert [event.source[-1] for event in fed(assembler, log).take().events] == ["one", "one", "two", None]
+    assert {event.source[-1] for event in fed(build(), log).take().events} == {None}
+
+
 # XA (rule S8).
 
 

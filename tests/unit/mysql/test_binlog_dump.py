@@ -31,6 +31,12 @@ def test_mariadb_is_told_the_state_by_a_variable():
     assert "'0-1-5,1-1-9'" in position_settings(position)[0]
 
 
+def test_mariadb_is_asked_for_the_texts_of_statements():
+    position = MysqlPosition("1", HERE, GtidState.parse("0-1-5"))
+
+    assert dump_command(position, 77, annotated=True)[1][4:6] == b"\2\0"
+
+
 def test_without_gtids_the_file_is_named():
     command, argument = dump_command(MysqlPosition(A, HERE), 77)
 
