@@ -36,6 +36,8 @@ _PINNED: Final = (
     "time_zone = '+00:00'",  # F79
     "sql_mode = ''",  # zero dates compare, backticks quote, || is not concatenation
     "sql_select_limit = 18446744073709551615",
+    "sql_big_selects = 1",  # whatever max_join_size says: a chunk of a large table is bounded
+    "completion_type = 'NO_CHAIN'",  # a COMMIT begins nothing
     "wait_timeout = 28800",
     "net_write_timeout = 600",
     "net_read_timeout = 600",
@@ -45,6 +47,8 @@ _PINNED_BY_KIND: Final = {
     "mysql": ("max_execution_time = 0", "transaction_isolation = 'READ-COMMITTED'"),
     "mariadb": ("max_statement_time = 0", "tx_isolation = 'READ-COMMITTED'"),
 }
+# Primary keys that MySQL makes itself are columns of the log like any other, whether or not the server shows them.
+_SHOWN: Final = "/*!80030 , SESSION show_gipk_in_create_table_and_information_schema = ON */"
 _MINIMUM: Final = {"mysql": (8, 0), "mariadb": (10, 5)}
 _NAMES: Final = {"mysql": "MySQL", "mariadb": "MariaDB"}
 
@@ -174,7 +178,8 @@ def connect(config: MysqlConfig, connector: str, *, read_timeout: float = READ_S
             least = ".".join(map(str, _MINIMUM[kind]))
             message = f"{connector}: {_NAMES[kind]} {connection.server_version}"
             raise Failed("server_too_old", message, hint=f"{_NAMES[kind]} {least} or newer is needed.")  # noqa: TRY301 - closed below as for any error
-        connection.query("SET " + ", ".join(f"SESSION {one}" for one in (*_PINNED, *_PINNED_BY_KIND[kind])))
+        pinned = ", ".join(f"SESSION {one}" for one in (*_PINNED, *_PINNED_BY_KIND[kind]))
+        connection.query(f"SET {pinned} {_SHOWN if kind == 'mysql' else ''}")
     except pymysql.Error as error:
         connection.close()
         raise translate(error, where, account=quoting.account(to.user)) from None

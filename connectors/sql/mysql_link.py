@@ -48,6 +48,8 @@ _SETTINGS: Final = (
     "unique_checks = 1",
     "sql_safe_updates = 0",
     "sql_select_limit = 18446744073709551615",
+    "sql_big_selects = 1",
+    "completion_type = 'NO_CHAIN'",  # a COMMIT begins nothing, and does not end the session
 )
 _SETTINGS_BY_KIND: Final = {
     "mysql": (f"max_execution_time = {_STATEMENT_SECONDS * 1000}", "transaction_isolation = 'READ-COMMITTED'"),

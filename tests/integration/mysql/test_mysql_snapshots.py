@@ -140,6 +140,17 @@ def test_chunks_give_every_row_once(world):
     assert rows[9]["v"] == "x10"
 
 
+@pytest.mark.parametrize("setting", ["max_join_size = 1", "completion_type = 'RELEASE'", "sql_select_limit = 1"])
+def test_what_an_operator_sets_for_sessions_does_not_reach_ours(world, setting):
+    fill(world, "id INT PRIMARY KEY", "g")
+    world.sql(f"SET GLOBAL {setting}")
+    try:
+        rows, _ = read_all(world.open(), world.table)
+        assert len(rows) == 250
+    finally:
+        world.sql(f"SET GLOBAL {setting.split()[0]} = DEFAULT")
+
+
 def test_an_empty_table_is_done_at_once(world):
     world.sql("CREATE TABLE t (id INT PRIMARY KEY)")
     chunk = world.open().read_chunk(world.table, None, 10, PLENTY)

@@ -423,16 +423,21 @@ def test_an_index_over_an_expression_adds_no_column(mysql):
     assert mysql.texts("t") == [insert.after]
 
 
-def test_a_generated_primary_key_is_a_column(mysql):
-    mysql.sql("SET sql_generate_invisible_primary_key = ON", "CREATE TABLE t (a int)")
-    source = mysql.follow("t")
-    mysql.sql("INSERT INTO t (a) VALUES (10)")
+@pytest.mark.parametrize("shown", ["ON", "OFF"])
+def test_a_generated_primary_key_is_a_column(mysql, shown):
+    hide = "SET GLOBAL show_gipk_in_create_table_and_information_schema = "
+    mysql.sql("SET sql_generate_invisible_primary_key = ON", "CREATE TABLE t (a int)", hide + shown)
+    try:
+        source = mysql.follow("t")
+        mysql.sql("INSERT INTO t (a) VALUES (10)")
 
-    (insert,) = changes(source, 1)
+        (insert,) = changes(source, 1)
 
-    assert insert.after.to_dict() == {"my_row_id": 1, "a": 10}
-    assert insert.after.key == (1,)
-    assert mysql.texts("t") == [insert.after]
+        assert insert.after.to_dict() == {"my_row_id": 1, "a": 10}
+        assert insert.after.key == (1,)
+        assert mysql.texts("t") == [insert.after]
+    finally:
+        mysql.sql(hide + "ON")
 
 
 def test_A15_26_defaults_and_comments_are_those_of_the_catalogue_in_both(world):

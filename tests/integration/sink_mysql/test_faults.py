@@ -483,6 +483,18 @@ def test_what_an_operator_sets_for_the_server_does_not_reach_the_sink(target: Ta
     assert seen[0][1:] == ("+00:00", 1, "utf8mb4")
 
 
+@pytest.mark.parametrize("setting", ["completion_type = 'CHAIN'", "completion_type = 'RELEASE'", "max_join_size = 1"])
+def test_a_setting_that_would_end_sessions_or_selects_is_not_the_sinks(target: Target, setting: str) -> None:
+    target.sql(f"SET GLOBAL {setting}")
+    try:
+        sink = target.open()
+        for number in range(3):
+            target.write(sink, target.put(number, "a"))
+        assert target.rows() == [(0, "a"), (1, "a"), (2, "a")]
+    finally:
+        target.sql(f"SET GLOBAL {setting.partition(' ')[0]} = DEFAULT")
+
+
 def test_a_database_that_does_not_exist_is_failed_and_not_retried(target: Target) -> None:
     with pytest.raises(Failed) as caught:
         target.sink(url=changed(target.url, database="no_such_database")).open([target.partition])
