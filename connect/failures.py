@@ -96,6 +96,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost: it starts again by itself from its stored position.",
         "Nothing, if it was once; if it was killed by SIGKILL, look for the out-of-memory killer with: dmesg.",
     ),
+    "resend_unsupported": Explanation(
+        "Dead letters were to be sent again to a sink whose plugin cannot write records that lie below its position.",
+        "Nothing: the letters stay listed.",
+        "Mend the cause, then run connect rebuild SINK FILE, which writes everything anew.",
+    ),
     "topic_unknown": Explanation(
         "The topic that was asked for does not exist, or this principal may not see it.",
         "Nothing is lost: only a look was asked for.",

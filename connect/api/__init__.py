@@ -3,7 +3,7 @@
 from connect.api.plugin import Capabilities, Plugin, later
 from connect.api.position import Position, Resume
 from connect.api.preflight import Finding, Severity
-from connect.api.sink import Failure, Sink, SinkContext, TopicPartition, WriteResult
+from connect.api.sink import Failure, Sink, SinkContext, TopicPartition, WriteResult, WritesAgain
 from connect.api.snapshots import Chunk, Key, Mark, NamesTransactions, Snapshots
 from connect.api.source import Lag, Source, SourceBatch, SourceContext
 from connect.api.tables import TableInfo, TableOptions, View
@@ -35,6 +35,7 @@ __all__ = [
     "Transform",
     "View",
     "WriteResult",
+    "WritesAgain",
     "later",
     "readable",
 ]

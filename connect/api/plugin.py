@@ -31,6 +31,7 @@ class Capabilities:
         deletes: A sink that removes rows.
         transactional: A sink whose rows and offsets are one transaction (exactly once by K1, not by versions).
         appends: A sink that takes records with a null key.
+        rewrites: A sink that is a ``WritesAgain``: dead letters can be sent again.
     """
 
     snapshots: bool = False
@@ -39,6 +40,7 @@ class Capabilities:
     deletes: bool = False
     transactional: bool = False
     appends: bool = False
+    rewrites: bool = False
 
 
 def _nothing(*_: Any) -> Iterable[Any]:

@@ -46,7 +46,7 @@ class SinkContext:
         connector: The sink's name in the file.
         group: The worker group's name.
         target: Topic → options of its target: the plugin's ``target`` model, from the file's ``topics:`` entry over
-            ``defaults``.
+            ``defaults``. KeyError: the sink does not read it, or not any more.
         say: Tells the operator in one sentence what is going on or waited for; "" when it is over.
         stopping: True once the task should end.
     """
@@ -56,6 +56,14 @@ class SinkContext:
     target: Callable[[str], Any]
     say: Callable[[str], None] = field(default=lambda _: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
+
+    def reads(self, topic: str) -> bool:
+        """Whether the topic is one of the sink's now: what it holds of another one is left as it is."""
+        try:
+            self.target(topic)
+        except KeyError:
+            return False
+        return True
 
 
 @runtime_checkable
@@ -97,4 +105,18 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Let go of everything. Idempotent; called from ``finally``."""
+        ...
+
+
+@runtime_checkable
+class WritesAgain(Protocol):
+    """What a sink has besides, so that dead letters can be sent again once their cause is mended."""
+
+    def write_again(self, batch: Sequence[SinkRecord], skip: AbstractSet[int]) -> WriteResult:
+        """Write records that lie below the stored position, which stays where it is; durable on return.
+
+        Of each key the batch holds every record that its topic has from the dead letter up to that position, in order,
+        the last of them perhaps in the target already: afterwards the target has what it would have, had none failed.
+        It holds no TRUNCATE. Failures, ``skip`` and errors are as ``Sink.write``'s.
+        """
         ...

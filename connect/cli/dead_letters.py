@@ -11,31 +11,38 @@ import typer
 
 from connect.cli.topic import line
 from connect.config.load import load_config
-from connect.runtime.letters import read_letters
+from connect.runtime.letters import CODE, read_letters
 from connect.runtime.logs import escape
 from connect.runtime.maintenance import known
-from connect.runtime.tasks import registry_client
+from connect.runtime.tasks import SinkTopics, registry_client
 from connect.schema.reader import RecordReader
+from connect.transforms.build import sink_pipeline
 
 
 def dead_letters(
     sink: Annotated[str, typer.Argument(metavar="SINK", help="The sink's name in the file.", show_default=False)],
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configuration files.", show_default=False)],
     *,
+    key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Only this key: its value, or a JSON object of its columns.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """List the records that a sink could not write and put aside, oldest first: place, row, and why.
+    """List the records that a sink could not write and put aside, oldest first: place, key, row, and why.
 
-    What they lack in the target: once its cause is mended, `connect rebuild SINK FILE` writes everything anew.
+    They are shown as the sink's own masks leave them. Once the cause is mended, `connect resend SINK FILE` sends them
+    again; what was sent is listed no more.
 
     Exit codes: 0 well (none is well, too), 1 a server is not there, 2 faults in the files or usage.
     """
     config = load_config(files)
-    topic = config.sinks[known(sink, config.sinks, "sink")].dead_letter_topic
-    count = 0
-    for letter in read_letters(config.kafka.settings(), RecordReader(registry_client(config)), topic):
-        text = json.dumps(letter.to_json()) if as_json else f"{line(letter.record)}\n        {escape(letter.error)}"
+    chosen = config.sinks[known(sink, config.sinks, "sink")]
+    transforms = sink_pipeline(chosen, SinkTopics(config, chosen).__getitem__)
+    topic, reader = chosen.dead_letter_topic, RecordReader(registry_client(config))
+    letters = read_letters(config.kafka.settings(), reader, topic, transforms, key)
+    for letter in letters:
+        why = f"{CODE}: {letter.error}"
+        text = json.dumps(letter.to_json()) if as_json else f"{line(letter.record)}\n        {escape(why)}"
         sys.stdout.write(f"{text}\n")
-        count += 1
     if not as_json:
-        sys.stdout.write(f"{count} record(s) of {escape(sink)} in {escape(topic)}\n")
+        sys.stdout.write(f"{len(letters)} record(s) of {escape(sink)} in {escape(topic)}\n")

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from connect import __version__
+import connect
 from connect.runtime.logs import tame
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "doctor": Lazy("connect.cli.doctor:doctor", "Ask every server: settings, rights, slots, disks, limits."),
     "topic": Lazy("connect.cli.topic:app", "Look into topics: decoded records."),
     "dead-letters": Lazy("connect.cli.dead_letters:dead_letters", "List the records that a sink put aside, and why."),
+    "resend": Lazy("connect.cli.resend:resend", "Send a sink's dead letters again, once their cause is mended."),
     "plugins": Lazy("connect.cli.plugins:plugins", "List the installed plugins and their options."),
     "remove": Lazy("connect.cli.remove:remove", "Drop a source's slot and publications, and forget its position."),
     "rename": Lazy("connect.cli.rename:app", "Let a source go on under another name: position, slot and topics stay."),
@@ -88,7 +89,7 @@ app = typer.Typer(cls=_Group, no_args_is_help=True, pretty_exceptions_enable=Fal
 
 def _version(*, wanted: bool) -> None:
     if wanted:
-        print(f"connect {__version__}")
+        print(f"connect {connect.__version__}")
         raise typer.Exit
 
 

@@ -239,7 +239,7 @@ def _reading(error: KafkaError, place: TopicPartition) -> Exception:
     where = f"{place.topic}[{place.partition}]"
     if error.code() in {KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET}:  # noqa: SLF001 - as above
         message = f"the next record of {where} that the sink needs is gone from Kafka"
-        hint = "Records were removed by retention or by hand. Run connect rebuild for this sink."
+        hint = "Records were removed by retention or by hand. Run connect rebuild SINK FILE."
         return Failed("offset_out_of_range", message, hint=hint)
     return translate(error, f"reading {where}")
 

@@ -87,5 +87,5 @@ def _decode(message: Message, topic: str) -> dict[str, Any]:
         if isinstance(note, dict):
             return note
     text = f"topic {topic} holds a record at offset {message.offset()} that is no note of ours"
-    hint = "Something else wrote into it. Delete the topic and run connect rebuild for this sink."
+    hint = "Something else wrote into it. Delete the topic and run connect rebuild SINK FILE."
     raise Failed("offset_format", text, hint=hint)

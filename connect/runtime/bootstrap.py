@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from connect.kafka.topics import Topic
 
 _MARGIN: Final = 0.8  # rule T1: a fifth of the time that tombstones are kept is our safety
-_REBUILD: Final = "Run connect rebuild for this sink, so that it starts from what is there."
+_REBUILD: Final = "Run connect rebuild SINK FILE, so that it starts from what is there."
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from connect.kafka.topics import Topics
 
 PREFIX: Final = "__connect.errors."  # the header names of Kafka Connect's dead-letter queues
+SETTLED: Final = f"{PREFIX}settled"  # of a mark: what became of the letter
 
 
 class DeadLetters:
@@ -37,8 +38,8 @@ class DeadLetters:
             self._topics.create([self._spec])
             self._made = True
         for raw, error in letters:
-            place = f"{raw.place.topic}/{raw.place.partition}/{raw.offset}"
-            self._appender.send(self.topic, place.encode(), raw.value, self._headers(raw, error))
+            place = letter_key(raw.place.topic, raw.place.partition, raw.offset)
+            self._appender.send(self.topic, place, raw.value, self._headers(raw, error))
         self._appender.flush()
 
     def _headers(self, raw: Raw, error: str) -> list[tuple[str, bytes]]:
@@ -52,3 +53,15 @@ class DeadLetters:
         }
         headers = [(PREFIX + name, text.encode()) for name, text in texts.items()]
         return headers if raw.key is None else [*headers, (PREFIX + "key", raw.key)]
+
+
+def letter_key(topic: str, partition: int, offset: int) -> bytes:
+    """The key of a letter: the place of its record."""
+    return f"{topic}/{partition}/{offset}".encode()
+
+
+def settle(appender: Appender, topic: str, letters: Iterable[tuple[bytes, str]]) -> None:
+    """Mark letters, by their keys, as nothing to do any more, with what became of each; durable on return."""
+    for key, what in letters:
+        appender.send(topic, key, None, [(SETTLED, what.encode())])
+    appender.flush()

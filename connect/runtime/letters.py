@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from connect.errors import ConnectError, RecordError
 from connect.kafka.positions import read_to
 from connect.kafka.topics import Topics
-from connect.runtime.dead_letters import PREFIX
-from connect.runtime.topic_records import Undecoded, to_json
+from connect.runtime.dead_letters import PREFIX, SETTLED
+from connect.runtime.topic_records import Undecoded, has_key, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from confluent_kafka import Message
 
     from connect.record import SinkRecord
+    from connect.runtime.sink_task import Pipeline
     from connect.schema.formats import Reader
 
-_SECONDS = 30.0
+CODE: Final = "poisoned_record"  # of every letter: what the sink would have stopped with
+_SECONDS: Final = 30.0
 
 
 class Letter(NamedTuple):
@@ -27,20 +29,33 @@ class Letter(NamedTuple):
     Attributes:
         connector: The sink that could not write it.
         error: Why not; holds no values.
-        record: The record that it is, at its own place; what cannot be decoded says why.
+        place: Topic, partition and offset of the record; None where it does not say.
+        key: Its key's bytes.
+        record: The record that it is, as the sink's transforms leave it; what cannot be decoded says why.
     """
 
     connector: str
     error: str
+    place: tuple[str, int, int] | None
+    key: bytes | None
     record: SinkRecord | Undecoded
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
-        return {"connector": self.connector, "error": self.error, "record": to_json(self.record)}
+        return {"connector": self.connector, "code": CODE, "error": self.error, "record": to_json(self.record)}
 
 
-def read_letters(settings: Mapping[str, Any], reader: Reader, topic: str) -> Iterator[Letter]:
-    """Every letter of a dead-letter topic, oldest first; one that was sent twice, after a kill, once.
+def read_letters(
+    settings: Mapping[str, Any], reader: Reader, topic: str, transforms: Pipeline | None = None, key: str | None = None
+) -> list[Letter]:
+    """The letters of a dead-letter topic that nobody settled, oldest first; one that was sent twice, by a kill, once.
+
+    Args:
+        settings: librdkafka settings of the connection.
+        reader: Of the records.
+        topic: The dead-letter topic.
+        transforms: The sink's: what they mask is not shown.
+        key: Only letters of this key: its value, or a JSON object of its columns.
 
     Raises:
         ConnectError: ``topic_unknown``: no letter was ever written.
@@ -50,27 +65,34 @@ def read_letters(settings: Mapping[str, Any], reader: Reader, topic: str) -> Ite
     if topic not in topics.describe([topic]):
         message = f"there is no topic {topic}"
         raise ConnectError(message, code="topic_unknown", hint="It is made with the first record that is put aside.")
-    seen = set()
+    open_: dict[bytes | None, Message] = {}
     (end,) = topics.ends(topic, 1)
     for message in read_to(settings, topic, 0, end, _SECONDS):
-        if message.key() not in seen:
-            seen.add(message.key())
-            yield _letter(reader, message)
+        if any(name == SETTLED for name, _ in message.headers() or ()):
+            open_.pop(message.key(), None)
+        else:
+            open_[message.key()] = message
+    letters = [_letter(reader, message, transforms) for message in open_.values()]
+    return letters if key is None else [letter for letter in letters if has_key(letter.record, key)]
 
 
-def _letter(reader: Reader, message: Message) -> Letter:
+def _letter(reader: Reader, message: Message, transforms: Pipeline | None) -> Letter:
     headers = {name.removeprefix(PREFIX): value for name, value in message.headers() or ()}
     texts = {name: bytes(value or b"").decode(errors="replace") for name, value in headers.items()}
     connector, error = texts.get("connector.name", ""), texts.get("exception.message", "")
     where = f"{texts.get('topic', '')}[{texts.get('partition', '')}]@{texts.get('offset', '')}"
     try:
         partition, offset, timestamp = (int(texts[name]) for name in ("partition", "offset", "timestamp"))
-        key = headers.get("key")
-        record = reader.read(
-            texts["topic"], partition, offset, timestamp, None if key is None else bytes(key), message.value()
-        )
-    except RecordError as cause:
-        return Letter(connector, error, Undecoded(where, cause.message))
+        place = (texts["topic"], partition, offset)
     except (KeyError, ValueError):
-        return Letter(connector, error, Undecoded(where, "it does not say which record it is"))
-    return Letter(connector, error, record)
+        return Letter(connector, error, None, None, Undecoded(where, "it does not say which record it is"))
+    key = bytes(headers["key"]) if "key" in headers else None
+    try:
+        record = reader.read(*place, timestamp, key, message.value())
+        shown = transforms.apply(record) if transforms else record
+    except RecordError as cause:
+        return Letter(connector, error, place, key, Undecoded(where, cause.message))
+    except KeyError:
+        why = "the sink reads its topic no more, so nobody knows what its transforms would mask"
+        return Letter(connector, error, place, key, Undecoded(where, why))
+    return Letter(connector, error, place, key, shown or Undecoded(where, "the sink's transforms leave it out"))

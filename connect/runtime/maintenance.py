@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -122,6 +123,7 @@ def at_rest(config: Config, connector: str) -> Iterator[None]:
     """One connector stands still meanwhile: paused where workers of this user have it, and resumed afterwards.
 
     A paused connector stays its worker's, so no STANDBY takes it up meanwhile; one on this machine is paused too.
+    Where this process is killed, the worker resumes it.
 
     Raises:
         Failed: ``worker_unreachable``; ``worker_running``: it did not stop in time, or runs where we cannot pause it.
@@ -132,7 +134,7 @@ def at_rest(config: Config, connector: str) -> Iterator[None]:
         for worker in workers:
             if not control.ask(worker.pid, {"command": "state", "connector": connector})["paused"]:
                 after.callback(control.ask, worker.pid, {"command": "resume", "connector": connector})
-                control.ask(worker.pid, {"command": "pause", "connector": connector})
+                control.ask(worker.pid, {"command": "pause", "connector": connector, "while": os.getpid()})
             _wait_until_still(worker.pid, connector)
         yield
 

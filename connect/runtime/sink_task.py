@@ -502,10 +502,10 @@ def _check_same(known: Topic, found: Topic | None) -> None:
     """A topic that was made again or got partitions is another one (F98, F89)."""
     if found is None or found.id != known.id:
         message = f"topic {known.name} was deleted{' and made again' if found else ''} while the sink read it"
-        raise Failed("topic_id_changed", message, hint="Run connect rebuild for this sink to read the new one.")
+        raise Failed("topic_id_changed", message, hint="Run connect rebuild SINK FILE to read the new one.")
     if found.partitions != known.partitions:
         message = f"topic {known.name} has {found.partitions} partitions and had {known.partitions}"
-        hint = "A key that moved to another partition has no order (F89). Run connect rebuild for this sink."
+        hint = "A key that moved to another partition has no order (F89). Run connect rebuild SINK FILE."
         raise Failed("partition_count", message, hint=hint)
 
 

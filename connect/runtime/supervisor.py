@@ -26,6 +26,7 @@ from connect.runtime.process import CHILD, ChildProcess
 from connect.runtime.report import State
 from connect.runtime.retry import Crashes, Stop
 from connect.runtime.states import DOWN, Connector, ConnectorStatus, History
+from connect.runtime.status_file import lives
 from connect.runtime.until import UntilLive
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class _Managed:
     restarts: int = 0
     start_at: float | None = 0.0  # None: running, paused, or down for good
     paused: bool = False
+    paused_for: int | None = None  # the process that wanted it paused: once that is gone it goes on
     again: bool = False  # it is being stopped so that it starts anew
     halted_at: float | None = None  # when its process was asked to end by an operator
     silent_since: float | None = None  # its socket is closed, its process not yet gone
@@ -215,6 +217,8 @@ class Supervisor:
             else:
                 os.read(key.fd, 4096)
         for one in self._managed:
+            if one.paused and one.paused_for is not None and not lives(one.paused_for):
+                self._halt(one, paused=False)  # a command that was killed left it so
             if one.silent_since is not None:
                 self._bury(one)
             elif one.process and one.halted_at is not None and now - one.halted_at > STOP_SECONDS:
@@ -349,6 +353,7 @@ class Supervisor:
         match what:
             case "pause":
                 self._halt(one, paused=True)
+                one.paused_for = request.get("while")
                 return {"done": f"{name} is paused until `connect resume {name}` or the worker's next start"}
             case "state":
                 standby = self._membership.standing(name).claim is Claim.THEIRS
@@ -364,7 +369,7 @@ class Supervisor:
     def _halt(self, one: _Managed, *, paused: bool) -> None:
         """Have its process end, and keep it so or start another one."""
         now = time.monotonic()
-        one.paused, one.again = paused, not paused
+        one.paused, one.again, one.paused_for = paused, not paused, None
         one.crashes = Crashes()
         if one.process is not None:
             one.process.stop()

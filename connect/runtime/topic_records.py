@@ -66,9 +66,9 @@ def read_topic(
     try:
         ends = _assign(consumer, query)
         shown = 0
-        for raw in _raw(consumer, ends, follow=query.follow, stopping=stopping):
+        for raw in records_up_to(consumer, ends, follow=query.follow, stopping=stopping):
             record = _decoded(reader, raw)
-            if query.key is not None and not _has_key(record, query.key):
+            if query.key is not None and not has_key(record, query.key):
                 continue
             yield record
             shown += 1
@@ -92,10 +92,14 @@ def _assign(consumer: SinkConsumer, query: Query) -> dict[TopicPartition, int]:
     return {place: bound.end for place, bound in bounds.items() if bound.end > starts[place]}
 
 
-def _raw(
-    consumer: SinkConsumer, ends: dict[TopicPartition, int], *, follow: bool, stopping: Callable[[], bool]
+def records_up_to(
+    consumer: SinkConsumer,
+    ends: dict[TopicPartition, int],
+    *,
+    follow: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Iterator[Raw]:
-    """Records until every partition stands at its end, or for ever."""
+    """Records until every partition stands at its end, or for ever; what is left in ``ends`` was not reached."""
     moved_at = time.monotonic()
     while (ends or follow) and not stopping():
         batch = consumer.read(Limits(seconds=0.0), _WAIT_SECONDS)
@@ -117,7 +121,8 @@ def _decoded(reader: Reader, raw: Raw) -> SinkRecord | Undecoded:
         return Undecoded(raw.where, error.message)
 
 
-def _has_key(record: SinkRecord | Undecoded, wanted: str) -> bool:
+def has_key(record: SinkRecord | Undecoded, wanted: str) -> bool:
+    """Whether a record's key is this one: its values with commas, or a JSON object of its columns."""
     if not isinstance(record, SinkRecord) or record.key is None:
         return False
     columns = plain(record.key) or {}

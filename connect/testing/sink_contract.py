@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pytest
 
-from connect.api import SinkContext, TopicPartition
+from connect.api import SinkContext, TopicPartition, WritesAgain
 from connect.errors import ConnectError, Failed, Fenced
 from connect.record import UNAVAILABLE, Op, SinkRecord, plain_row
 from connect.schema.model import Field, Kind, TableId, TableSchema, Type
@@ -385,6 +385,34 @@ class SinkContract(PluginContract):
         assert owner.state(feed) == {1: (1, "a", 1)}
 
     # Restarts and owners (rules K2, F-1).
+
+    @needs("rewrites")
+    def test_records_below_the_position_are_written_again(self, owner: Owner, feed: Feed) -> None:
+        """In the order of each key, and as often as they are sent."""
+        batch = [feed.upsert(1, "failed"), feed.upsert(2, "failed"), feed.upsert(1, "b"), feed.upsert(3, "c")]
+        batch += [feed.upsert(4, "failed"), feed.delete(4)]
+        sink = owner.open(feed.partition())
+        write(sink, feed, *batch, skip=frozenset({0, 1, 4}))
+
+        assert isinstance(sink, WritesAgain)
+        for _ in range(2):  # a kill may have it sent twice
+            again = sink.write_again([batch[0], batch[2], batch[1], batch[4], batch[5]], _NOTHING)
+            assert not again.failures
+
+        assert owner.state(feed) == {1: (1, "b", None), 2: (2, "failed", None), 3: (3, "c", None)}
+        assert owner.position(feed.partition()) == [6]
+
+    @needs("rewrites")
+    def test_what_is_written_again_may_fail_again(self, owner: Owner, feed: Feed) -> None:
+        """Named by its index, and left out on demand."""
+        batch = [feed.upsert(1, "a", 1), feed.upsert(1, "b", UNWRITABLE), feed.upsert(2, "c")]
+        sink = owner.open(feed.partition())
+        write(sink, feed, *batch, skip=frozenset({0, 1, 2}))
+
+        assert isinstance(sink, WritesAgain)
+        assert [failure.index for failure in sink.write_again(batch, _NOTHING).failures] == [1]
+        assert not sink.write_again(batch, frozenset({1})).failures
+        assert owner.state(feed) == {1: (1, "a", 1), 2: (2, "c", None)}
 
     def test_a_batch_whose_offsets_were_not_stored_may_come_again(self, owner: Owner, feed: Feed) -> None:
         """What a killed worker leaves where rows and offsets are not one transaction; harmless where they are."""

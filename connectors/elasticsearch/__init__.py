@@ -15,7 +15,7 @@ PLUGIN = Plugin(
     target=ElasticsearchTarget,
     target_names=lambda target, topic: {"index": alias_name(target, topic)},
     build=later("connectors.elasticsearch.sink:ElasticsearchSink"),
-    capabilities=Capabilities(truncate=True, deletes=True, appends=True),
+    capabilities=Capabilities(truncate=True, deletes=True, appends=True, rewrites=True),
     version="0.1.0",
     preflight=later("connectors.elasticsearch.doctor:preflight"),
     rebuild=later("connectors.elasticsearch.rebuild:rebuild"),

@@ -274,5 +274,5 @@ def _stop(verdict: Verdict, alias: str) -> Retriable | Failed:
     if verdict is Verdict.BLOCKED:
         return blocked(f"the index behind {alias} is blocked for writes")
     if verdict is Verdict.GONE:
-        return Failed("target_missing", f"the alias {alias} is gone", hint="Run `connect rebuild` for this sink.")
+        return Failed("target_missing", f"the alias {alias} is gone", hint="Run `connect rebuild SINK FILE`.")
     return Failed("target_denied", f"no right to write to {alias}", hint="Grant the role `write` on the index.")

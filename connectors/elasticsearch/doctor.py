@@ -83,8 +83,8 @@ def _disks(cluster: Cluster) -> Iterator[Finding]:
 
 def _target_findings(cluster: Cluster, config: ElasticsearchConfig, context: SinkContext) -> Iterator[Finding]:
     progress = StateStore(cluster, context.group, context.connector).read()
-    for note in progress.targets.values() if progress else ():
-        if note.uuid:
+    for topic, note in progress.targets.items() if progress else ():
+        if note.uuid and context.reads(topic):
             yield _target(cluster, note, config.gc_deletes)
 
 
@@ -93,7 +93,7 @@ def _target(cluster: Cluster, note: TargetNote, gc_deletes_ms: int) -> Finding:
     answer = cluster.request("GET", path, params=params, expect=(404,))
     if answer.status == 404:
         message = f"the index {note.index} behind {note.alias} is gone"
-        return Finding("target", Severity.PROBLEM, message, f"connect rebuild (for the sink of {note.alias})")
+        return Finding("target", Severity.PROBLEM, message, "connect rebuild SINK FILE")
     settings: dict[str, Any] = answer.body[note.index]["settings"]
     blocks = [name for name, value in settings.items() if name.startswith("index.blocks.") and value == "true"]
     if blocks:

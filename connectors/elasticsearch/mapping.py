@@ -84,6 +84,6 @@ def _conflict(where: str, existing: Mapping[str, Any], field: Mapping[str, Any])
     return Failed(
         "mapping_conflict",
         f"field {where} is {_kind(existing)} in the index and would have to be {_kind(field)}",
-        hint="Run `connect rebuild` for this sink with the worker stopped; if old records of the topic still have the "
+        hint="Run `connect rebuild SINK FILE`; if old records of the topic still have the "
         "old type, rename the column at this sink with a transform instead.",
     )

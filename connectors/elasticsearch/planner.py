@@ -45,17 +45,20 @@ class Planner:
         self._writers: dict[str, DocumentWriter] = {}  # by fingerprint of the schema
         self.left_gaps = False
 
-    def actions(self, writes: Sequence[Write], outcome: Outcome) -> Iterator[Action]:
-        """The actions; writes that are stale or cannot be one are counted in ``outcome`` instead."""
+    def actions(self, writes: Sequence[Write], outcome: Outcome, *, again: bool = False) -> Iterator[Action]:
+        """The actions; writes that are stale or cannot be one are counted in ``outcome`` instead.
+
+        ``again``: a document of the very record is no reason not to write it.
+        """
         for start in range(0, len(writes), PER_REQUEST):
             page = [plan for write in writes[start : start + PER_REQUEST] if (plan := self._plan(write, outcome))]
             stored = self._stored(page)
             for plan in page:
                 base = stored.get((plan.alias, plan.write.id.text))
-                if base and base.version >= plan.version:
+                if base and base.version >= plan.version + again:
                     outcome.stale += 1
                 elif action := self._action(plan, base, outcome):
-                    yield action
+                    yield action._replace(version_type="external_gte") if again else action
 
     def _plan(self, write: Write, outcome: Outcome) -> Planned | None:
         record = write.record

@@ -112,6 +112,16 @@ class Session:
             self._count_incomplete()
         return _result(total, self._incomplete)
 
+    def write_again(self, batch: Sequence[SinkRecord], skip: AbstractSet[int]) -> WriteResult:
+        """Write records below the position.
+
+        One that the index holds already is written over itself: an older one, which failed, may fill what it lacked.
+        """
+        self._store.check_epoch(self._progress)
+        total = self._send([(index, record) for index, record in enumerate(batch) if index not in skip], again=True)
+        self._count_incomplete()
+        return _result(total, self._incomplete)
+
     def _is_new(self, batch: SinkRecords) -> bool:
         """Whether no record lies below the stored position."""
         topics = self._progress.topics
@@ -147,15 +157,18 @@ class Session:
     def _write_records(self, records: Sequence[tuple[int, SinkRecord]]) -> Outcome:
         fresh = [(index, record) for index, record in records if not self._progress.holds(record)]
         outcome = Outcome(stale=len(records) - len(fresh))
-        if not fresh:
-            return outcome
-        for _, record in fresh:
+        if fresh:
+            outcome.add(self._send(fresh))
+        return outcome
+
+    def _send(self, records: Sequence[tuple[int, SinkRecord]], *, again: bool = False) -> Outcome:
+        for _, record in records:
             if record.after is not None:
                 self._targets.ensure(record.topic, record.after.shape.schema)
-        self._targets.check({record.topic for _, record in fresh})
-        writes, unusable = collapse(fresh)
-        outcome.failures += unusable
-        outcome.add(self._writer.send(self._planner.actions(writes, outcome)))
+        self._targets.check({record.topic for _, record in records})
+        writes, unusable = collapse(records)
+        outcome = Outcome(failures=unusable)
+        outcome.add(self._writer.send(self._planner.actions(writes, outcome, again=again)))
         return outcome
 
 

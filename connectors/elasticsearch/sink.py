@@ -46,6 +46,12 @@ class ElasticsearchSink:
             raise Retriable("the sink is not open", code="target_unreachable")
         return self._session.write(batch, next_offsets, skip)
 
+    def write_again(self, batch: Sequence[SinkRecord], skip: AbstractSet[int]) -> WriteResult:
+        """Write records below the position; ``connect.api.WritesAgain`` says the rest."""
+        if self._session is None:
+            raise Retriable("the sink is not open", code="target_unreachable")
+        return self._session.write_again(batch, skip)
+
     def close(self) -> None:
         """Join the threads and close the connections. Idempotent."""
         session, self._session = self._session, None

@@ -122,7 +122,7 @@ class Progress:
         topic = self.topics[partition.topic]
         if any(topic.next_offsets.values()):
             message = f"topic {partition.topic} was deleted and made again since this sink read it"
-            raise Failed("topic_id_changed", message, hint="Run `connect rebuild` for this sink to read the new one.")
+            raise Failed("topic_id_changed", message, hint="Run `connect rebuild SINK FILE` to read the new one.")
         return TopicState(partition.topic_id, topic.incarnation + 1)
 
     def forget(self) -> None:

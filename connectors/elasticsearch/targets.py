@@ -24,7 +24,7 @@ _WHAT_IT_IS: Final = {
     "ignore_unavailable": "true",
     "filter_path": "*.aliases,*.settings.index*uuid,*.settings.index*deletes",
 }
-_REBUILD: Final = "Run `connect rebuild` for this sink with the worker stopped; it starts again from offset 0."
+_REBUILD: Final = "Run `connect rebuild SINK FILE`; it starts again from offset 0."
 
 
 def dated(alias: str, number: int) -> str:

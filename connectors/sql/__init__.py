@@ -12,7 +12,7 @@ PLUGIN = Plugin(
     config=SqlConfig,
     target=SqlTarget,
     build=later("connectors.sql.sink:SqlSink"),
-    capabilities=Capabilities(truncate=True, deletes=True, transactional=True, appends=True),
+    capabilities=Capabilities(truncate=True, deletes=True, transactional=True, appends=True, rewrites=True),
     version="0.1.0",
     preflight=later("connectors.sql.preflight:preflight"),
     rebuild=later("connectors.sql.maintenance:rebuild"),

@@ -202,7 +202,7 @@ class Database(Protocol):
 def swapped(table: str) -> Failed:
     """What ``Database.confirm`` raises."""
     message = f"table {table} was swapped for another one while the sink wrote to it"
-    return Failed("target_changed", message, hint="Put the old one back, or run connect rebuild for this sink.")
+    return Failed("target_changed", message, hint="Put the old one back, or run connect rebuild SINK FILE.")
 
 
 def quote(name: str) -> str:

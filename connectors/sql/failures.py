@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 _NOTHING: Final = "Nothing is lost: rows and position are one transaction, and the topics hold the records."
-_REBUILD: Final = "Run connect rebuild for this sink with the worker stopped; it reads its topics again from the start."
+_REBUILD: Final = "Run connect rebuild SINK FILE; it reads its topics again from the start."
 
 FAILURES: Final[dict[str, tuple[str, str, str]]] = {
     "target_unreachable": (

@@ -67,10 +67,10 @@ def _refusal(number: int, text: str) -> ConnectError:
         hint = "GRANT it to the user; connect doctor prints the statement."
         return Failed("target_permission", f"a right is missing in the target: {text}", hint=hint)
     if number in _MISSING:
-        hint = "Restore the table with its bookkeeping, or run connect rebuild for this sink."
+        hint = "Restore the table with its bookkeeping, or run connect rebuild SINK FILE."
         return Failed("target_missing", f"a table of the sink is gone or another one: {text}", hint=hint)
     if number in _COLUMN:
-        hint = "Undo the change of the table, or run connect rebuild; names that differ by case only are one name here."
+        hint = "Undo the change of the table, or run connect rebuild SINK FILE; names that differ by case are one here."
         return Failed("target_column", f"a column does not fit its topic: {text}", hint=hint)
     if number == _STATEMENT_LOG:
         hint = "SET GLOBAL binlog_format = 'ROW'; the sink writes at READ COMMITTED, which STATEMENT cannot log."

@@ -280,10 +280,10 @@ def _refusal(state: str, text: str, error: psycopg.Error) -> ConnectError:
         said = (error.diag.message_primary or text).removeprefix("permission ")
         return Failed("target_permission", f"a right is missing in the target: {said}", hint="GRANT it to the user.")
     if state in {"42P01", "42704", "3F000"}:
-        hint = "Restore the table with its bookkeeping, or run connect rebuild for this sink."
+        hint = "Restore the table with its bookkeeping, or run connect rebuild SINK FILE."
         return Failed("target_missing", f"a table of the sink is gone or another one: {text}", hint=hint)
     if state in {"42703", "42804", "42P10"}:
-        hint = "Undo the change of the table, or run connect rebuild for this sink."
+        hint = "Undo the change of the table, or run connect rebuild SINK FILE."
         return Failed("target_column", f"a table of the sink was altered: {text}", hint=hint)
     return Failed("target_refused", f"the target refuses a statement: {text}")
 

@@ -25,25 +25,24 @@ _RIGHTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 
 def preflight(config: SqlConfig, context: SinkContext) -> Iterator[Finding]:
     """Look, and change nothing."""
-    name = f"{context.group}.{context.connector}"
     try:
-        database = connect(config, name)
+        database = connect(config, f"{context.group}.{context.connector}")
     except ConnectError as error:
         yield Finding("target", Severity.PROBLEM, error.message, error.hint)
         return
     try:
         yield Finding("target", Severity.OK, "the target database answers")
         if isinstance(database, PostgresDatabase):
-            yield from _postgres(database, name)
+            yield from _postgres(database, context)
         if isinstance(database, MysqlDatabase):
-            yield from preflight_mysql.findings(database, name)
+            yield from preflight_mysql.findings(database, context)
     except ConnectError as error:
         yield Finding("target", Severity.PROBLEM, error.message, error.hint)
     finally:
         database.close()
 
 
-def _postgres(database: PostgresDatabase, name: str) -> Iterator[Finding]:
+def _postgres(database: PostgresDatabase, context: SinkContext) -> Iterator[Finding]:
     [(version, standby, user, create, usage, temporary, place)] = database.rows(
         "SELECT current_setting('server_version_num')::int, pg_is_in_recovery(), current_user,"
         " has_schema_privilege($1, 'CREATE'), has_schema_privilege($1, 'USAGE'),"
@@ -65,18 +64,18 @@ def _postgres(database: PostgresDatabase, name: str) -> Iterator[Finding]:
         message = f"user {user} cannot make temporary tables, which batches go through"
         grant = f"GRANT TEMPORARY ON DATABASE {quote(place)} TO {who};"
         yield Finding("target_temporary", Severity.PROBLEM, message, grant, is_sql=True)
-    yield from _tables(database, name, user)
+    yield from _tables(database, context, user)
 
 
-def _tables(database: PostgresDatabase, name: str, user: str) -> Iterator[Finding]:
-    ledger = Ledger(database, name)
+def _tables(database: PostgresDatabase, context: SinkContext, user: str) -> Iterator[Finding]:
+    ledger = Ledger(database, f"{context.group}.{context.connector}")
     if not ledger.exists():
         yield Finding("target_tables", Severity.OK, "the sink has not made its tables yet")
         return
-    for row in ledger.targets().values():
+    for row in (row for topic, row in ledger.targets().items() if context.reads(topic)):
         if database.describe(row.table) is None:
             message = f"table {row.table}, a target of the sink, is gone"
-            yield Finding("target_tables", Severity.PROBLEM, message, "Run connect rebuild for this sink.")
+            yield Finding("target_tables", Severity.PROBLEM, message, "Run connect rebuild SINK FILE.")
             continue
         place = database.place(row.table)
         missing = [

@@ -12,12 +12,13 @@ from connectors.sql.mysql_errors import RIGHTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from connect.api import SinkContext
     from connectors.sql.mysql import MysqlDatabase
 
 _GRANT: Final = re.compile(r"GRANT (.+?) ON (?:TABLE )?(\S+) TO ")
 
 
-def findings(database: MysqlDatabase, name: str) -> Iterator[Finding]:
+def findings(database: MysqlDatabase, context: SinkContext) -> Iterator[Finding]:
     """Look, and change nothing."""
     [(read_only, log, form)] = database.rows("SELECT @@read_only, @@log_bin, @@binlog_format")
     if read_only:
@@ -38,7 +39,7 @@ def findings(database: MysqlDatabase, name: str) -> Iterator[Finding]:
         message = f"user {account} lacks {', '.join(missing)} on database {database.schema}"
         yield Finding("target_rights", Severity.PROBLEM, message, grant, is_sql=True)
         return
-    yield from _tables(database, name)
+    yield from _tables(database, context)
 
 
 def missing_rights(grants: list[str], schema: str) -> list[str]:
@@ -66,12 +67,12 @@ def _has_roles(grants: list[str]) -> bool:
     return any(re.match(r"GRANT [`'\"][^ ]* TO ", grant) for grant in grants)
 
 
-def _tables(database: MysqlDatabase, name: str) -> Iterator[Finding]:
-    ledger = Ledger(database, name)
+def _tables(database: MysqlDatabase, context: SinkContext) -> Iterator[Finding]:
+    ledger = Ledger(database, f"{context.group}.{context.connector}")
     if not ledger.exists():
         yield Finding("target_tables", Severity.OK, "the sink has not made its tables yet")
         return
-    for row in ledger.targets().values():
-        if row.columns and database.describe(row.table) is None:
+    for topic, row in ledger.targets().items():
+        if context.reads(topic) and row.columns and database.describe(row.table) is None:
             message = f"table {row.table}, a target of the sink, is gone"
-            yield Finding("target_tables", Severity.PROBLEM, message, "Run connect rebuild for this sink.")
+            yield Finding("target_tables", Severity.PROBLEM, message, "Run connect rebuild SINK FILE.")

@@ -96,6 +96,14 @@ class SqlSink:
                 return self._write_folded(self._db, self._loads, batch, next_offsets)
         return self._write_each(self._db, batch, next_offsets, skip)
 
+    def write_again(self, batch: Sequence[SinkRecord], skip: AbstractSet[int]) -> WriteResult:
+        """See ``connect.api.WritesAgain``."""
+        if self._db is None:
+            message = "write before open"
+            raise RuntimeError(message)
+        changes, failures = self._prepare((index, record) for index, record in enumerate(batch) if index not in skip)
+        return self._finish(self._db, batch, [], changes, failures, {})
+
     def _write_each(
         self,
         db: Database,
@@ -219,4 +227,4 @@ def _check_topics(partitions: Sequence[TopicPartition], stored: Mapping[TopicPar
     for known in stored:
         if ids.get(known.topic, known.topic_id) != known.topic_id:
             message = f"topic {known.topic} was deleted and made again since this sink read it"
-            raise Failed("topic_id_changed", message, hint="Run connect rebuild for this sink to read the new one.")
+            raise Failed("topic_id_changed", message, hint="Run connect rebuild SINK FILE to read the new one.")

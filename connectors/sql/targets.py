@@ -109,16 +109,16 @@ class Targets:
         if table is None and not row.columns:
             return None
         if table is None:
-            hint = "Restore it with its bookkeeping, or run connect rebuild for this sink."
+            hint = "Restore it with its bookkeeping, or run connect rebuild SINK FILE."
             raise Failed("target_missing", f"table {row.table}, the target of topic {topic}, is gone", hint=hint)
         if table.identity != row.identity:
             message = f"table {row.table} is not the one that the position of topic {topic} describes"
             same = self._spell.same_table.format(table=self._spell.spell(row.table), identity=row.identity)
-            hint = f"It was dropped and made again. Run connect rebuild for this sink.{same}"
+            hint = f"It was dropped and made again. Run connect rebuild SINK FILE.{same}"
             raise Failed("target_changed", message, hint=hint)
         gone = [name for name in row.columns if name not in table.columns]
         if gone:
-            raise _column_error(row.table, gone[0], "it was dropped", "Restore it, or run connect rebuild.")
+            raise _column_error(row.table, gone[0], "it was dropped", "Restore it, or run connect rebuild SINK FILE.")
         return table
 
     def plan(self, record: SinkRecord) -> Plan | None:
@@ -265,7 +265,7 @@ class Targets:
     def _again(self, name: str) -> Table:
         table = self._db.describe(name)
         if table is None:  # somebody dropped it inside our lock's reach
-            raise Failed("target_missing", f"table {name} is gone", hint="Run connect rebuild for this sink.")
+            raise Failed("target_missing", f"table {name} is gone", hint="Run connect rebuild SINK FILE.")
         return self._ours(table)
 
     def _definition(self, column: Wanted, key: tuple[str, ...]) -> str:
@@ -297,7 +297,7 @@ class Targets:
             name, spell = target.table.name, self._spell.spell
             message = f"table {name} has no primary key of ({', '.join(key)}), the key of topic {topic} (F109)"
             sql = f"ALTER TABLE {spell(name)} ADD PRIMARY KEY ({', '.join(map(spell, key))})"
-            raise Failed("key_changed", message, hint=f"{sql}, or run connect rebuild for this sink.")
+            raise Failed("key_changed", message, hint=f"{sql}, or run connect rebuild SINK FILE.")
 
     def _check_columns(self, table: Table, key: tuple[str, ...], wanted: Sequence[Wanted]) -> None:
         for field, type_ in wanted:

@@ -300,6 +300,16 @@ def findings(world, **options):
     return {finding.check: finding for finding in PLUGIN.preflight(config, world.context)}
 
 
+def test_doctor_does_not_miss_the_index_of_a_topic_that_is_read_no_more(world):
+    world.write(world.sink(), world.row(0, 1, "a"))
+    [index] = world.http("GET", f"/{world.alias}")
+    world.http("DELETE", f"/{index}")
+    context = replace(world.context, target={}.__getitem__)
+
+    assert "target" not in {finding.check for finding in PLUGIN.preflight(ElasticsearchConfig(url=world.url), context)}
+    assert findings(world)["target"].severity is Severity.PROBLEM
+
+
 def test_doctor_finds_a_healthy_cluster_and_its_version(world):
     world.write(world.sink(), world.row(0, 1, "a"))
 

@@ -358,6 +358,19 @@ def test_preflight_names_the_missing_right_and_the_grant(target: Target) -> None
         target.sql.execute(f"DROP ROLE {user}")
 
 
+def test_preflight_names_a_table_that_is_gone_unless_its_topic_is_read_no_more(target: Target) -> None:
+    target.write(target.open(), target.put(1, "a"))
+    target.sql.execute(f"DROP TABLE {target.schema}.orders")
+    config = SqlConfig(url=target.url, schema=target.schema)
+
+    def gone(targets: dict[str, SqlTarget]) -> list[str]:
+        found = PLUGIN.preflight(config, SinkContext("warehouse", target.schema, targets.__getitem__))
+        return [finding.message for finding in found if "is gone" in finding.message]
+
+    assert gone({target.partition.topic: SqlTarget()}) == ["table orders, a target of the sink, is gone"]
+    assert gone({}) == []
+
+
 def test_rebuild_drops_the_tables_and_the_next_start_is_at_0(target: Target) -> None:
     target.write(target.open(), target.put(1, "a"))
     context = SinkContext("warehouse", target.schema, lambda _: SqlTarget())
