@@ -41,7 +41,9 @@ def up(
     only: Annotated[str, typer.Option("--only", help=f"Of {','.join(KINDS)}.")] = ",".join(DEFAULT),
     detach: Annotated[bool, typer.Option("--detach", help="Leave them running until `connect local down`.")] = False,
     as_json: JsonOption = False,
-    secure: Annotated[bool, typer.Option("--secure", help="TLS and passwords (Kafka: SCRAM-SHA-512).")] = False,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="TLS, passwords and ACLs, and the YAML that uses them.")
+    ] = False,
     port: Annotated[
         list[str] | None, typer.Option("--port", metavar="NAME=PORT", help="Instead of a free one.")
     ] = None,
@@ -112,6 +114,8 @@ def _print_addresses(stack: Stack, *, as_json: bool) -> None:
     else:
         for name, address in stack.addresses.items():
             print(f"{name:<16} {address}", flush=True)
+        if stack.file:
+            print(f"\n{stack.file}", flush=True)
     for name, value in stack.security.items():
         _err.print(f"{name}: {value}", highlight=False, markup=False)
 

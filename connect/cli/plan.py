@@ -16,6 +16,7 @@ from connect.config.fields import Changes
 from connect.config.load import load_config
 from connect.config.problems import nearest
 from connect.errors import ConnectError
+from connect.runtime.acls import needs, script
 from connect.runtime.logs import escape
 from connect.runtime.plan import make_plan
 
@@ -33,6 +34,9 @@ def plan(
         str | None, typer.Option(metavar="TABLE", help="Only this table: its options, and the line that decided each.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what stays as it is.")] = False,
+    acls: Annotated[
+        bool, typer.Option("--acls", help="What the cluster's owners have to make and to grant, as a script.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what a run would make, and do otherwise than the last one: + comes, ~ changes, - goes. Nothing is changed.
@@ -40,7 +44,12 @@ def plan(
     Exit codes: 0 it can be done, 1 a server is not there and the rest is shown, 2 problems in the files or with what
     exists, an option of identity that was changed too.
     """
-    made = make_plan(load_config(files))
+    config = load_config(files)
+    made = make_plan(config)
+    if acls:
+        needed = needs(config, made)
+        print(json.dumps(needed.to_json()) if as_json else script(needed))
+        raise typer.Exit(1 if made.unknown else 0)
     shown = made if table is None else _only(made, table)
     if as_json:
         print(json.dumps(asdict(shown)))

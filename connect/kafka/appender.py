@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -11,7 +12,7 @@ from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, transl
 from connect.kafka.heard import hears
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _FLUSH_SECONDS: Final = 30.0
 
@@ -21,7 +22,7 @@ class Appender:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """``settings``: librdkafka settings of the connection."""
-        self._failed: KafkaError | None = None
+        self._failed: tuple[KafkaError, str] | None = None
         self._producer = Producer(
             {
                 **settings,
@@ -51,13 +52,24 @@ class Appender:
                 try:
                     self._producer.produce(topic, value, key, headers=list(headers), on_delivery=self._delivered)
                 except BufferError:
-                    self._producer.poll(0.1)
+                    self._served(self._producer.poll, 0.1)
                 else:
                     return
         raise Retriable(f"sending to {topic}: the broker took nothing", code="kafka_unreachable")
 
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        self._failed = self._failed or error
+    def _served(self, call: Callable[[float], int], seconds: float) -> int:
+        """Call what serves callbacks. confluent_kafka raises a fatal error there that is no ``BaseException``."""
+        try:
+            return call(seconds)
+        except:  # noqa: E722 - no class of exceptions has it
+            fatal = sys.exc_info()[1]
+            if not isinstance(fatal, KafkaError):
+                raise
+        raise translate(fatal, "sending records")
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None and self._failed is None:
+            self._failed = error, f"sending to {message.topic()}"
 
     def flush(self, seconds: float = _FLUSH_SECONDS) -> None:
         """Wait until everything sent is durable.
@@ -66,10 +78,10 @@ class Appender:
             Retriable: It is not known to be.
             Failed: It never will be.
         """
-        left = self._producer.flush(seconds)
+        left = self._served(self._producer.flush, seconds)
         failed, self._failed = self._failed, None
         if failed is not None:
-            raise translate(failed, "sending records")
+            raise translate(*failed)
         if left:
             raise Retriable(f"{left} records were not taken by the broker in time", code="kafka_unreachable")
 

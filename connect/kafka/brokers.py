@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ConfigResource,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from connect.api.preflight import Finding, Severity
 from connect.errors import ConnectError
@@ -13,10 +22,13 @@ from connect.kafka.heard import hears
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from confluent_kafka.admin import AclBinding
 
 _SECONDS: Final = 10.0
 _COPIES: Final = 3
+_WRITING: Final = frozenset({AclOperation.WRITE, AclOperation.ALL})
 
 
 def findings(settings: Mapping[str, Any]) -> Iterator[Finding]:
@@ -30,14 +42,65 @@ def findings(settings: Mapping[str, Any]) -> Iterator[Finding]:
             admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
         with kafka_errors("asking the brokers", admin):
             cluster = admin.list_topics(timeout=_SECONDS)
-            resource = ConfigResource(ResourceType.BROKER, str(min(cluster.brokers)))
-            entries = admin.describe_configs([resource], request_timeout=_SECONDS)[resource].result()
     except ConnectError as error:
         yield Finding(error.code, Severity.PROBLEM, error.message, error.hint)
         return
     brokers = len(cluster.brokers)
     yield Finding("brokers", Severity.OK, f"cluster {cluster.cluster_id} answers with {brokers} broker(s)")
+    resource = ConfigResource(ResourceType.BROKER, str(min(cluster.brokers)))
+    try:
+        with kafka_errors("asking the brokers", admin):
+            entries = admin.describe_configs([resource], request_timeout=_SECONDS)[resource].result()
+    except ConnectError as error:  # a worker does without: it need not have this right
+        message = f"the brokers' settings are not known: {error.message}"
+        yield Finding("settings", Severity.WARNING, message, "DescribeConfigs on the cluster lets doctor look.")
+        return
     yield from judge({name: str(entry.value) for name, entry in entries.items()}, brokers)
+
+
+def writers(settings: Mapping[str, Any], ours: str, begins: Sequence[str]) -> Iterator[Finding]:
+    """Who besides us may write to our topics: one writer a topic is what order and exactly once rest on (issue 8).
+
+    Args:
+        settings: librdkafka settings of the connection.
+        ours: Our principal, as ACLs have it; "" where only the cluster knows it.
+        begins: What the names of our topics begin with.
+    """
+    every = AclBindingFilter(
+        ResourceType.TOPIC, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ALLOW
+    )
+    try:
+        admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
+        found = admin.describe_acls(every, request_timeout=_SECONDS).result()
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.SECURITY_DISABLED:
+            yield Finding("writers", Severity.OK, "the cluster has no ACLs: everybody may write to our topics")
+            return
+        message = f"who else may write to our topics is not known: {error.args[0].str()}"
+        yield Finding("writers", Severity.WARNING, message, "Describe on the cluster lets `connect doctor` look.")
+        return
+    yield from others([acl for acl in found if acl.operation in _WRITING], ours, begins)
+
+
+def others(acls: Iterable[AclBinding], ours: str, begins: Sequence[str]) -> Iterator[Finding]:
+    """The same for ACLs that let somebody write to topics; pure."""
+    named: dict[str, set[str]] = {}
+    for acl in acls:
+        prefixed = acl.resource_pattern_type == ResourcePatternType.PREFIXED
+        if acl.principal != ours and any(_reaches(acl.name, start, prefixed=prefixed) for start in begins):
+            named.setdefault(acl.principal, set()).add(f"{acl.name}*" if prefixed else acl.name)
+    for principal, resources in sorted(named.items()):
+        topics = ", ".join(sorted(resources))
+        who = principal if ours else f"{principal}, if that is not the worker itself,"
+        remedy = f"kafka-acls.sh --remove --allow-principal {principal} --operation Write … for topics of the worker"
+        message = f"{who} may write to our topics too, by its right on {topics}"
+        yield Finding("writers", Severity.WARNING, message, remedy)
+    if not named:
+        yield Finding("writers", Severity.OK, "no ACL lets anybody else write to our topics")
+
+
+def _reaches(name: str, start: str, *, prefixed: bool) -> bool:
+    return name == "*" or name.startswith(start) or (prefixed and start.startswith(name))
 
 
 def judge(broker: Mapping[str, str], brokers: int) -> Iterator[Finding]:

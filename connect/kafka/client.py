@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # librdkafka's own lines go to this logger; connection noise is told by our states, not by its stderr.
 LOGGER: Final = logging.getLogger("connect.kafka.client")
 
+# Under it topics are read from their start: nothing is committed, and nobody joins it.
+READERS: Final = "connect-reader"
 # A record of a legacy row can be large; topics that we make and our producer agree on this (DESIGN §6).
 MAX_MESSAGE_BYTES: Final = 20_971_520
 
@@ -38,6 +40,27 @@ _NOT_ALLOWED = frozenset(
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
+# What was tried → the right that it needs. Write and Read include Describe.
+_RIGHTS: Final[dict[int, tuple[tuple[str, str], ...]]] = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: (
+        (r"the settings of topic (\S+)", "DescribeConfigs on topic {}"),
+        (r"^making topic (\S+)", "Create on topic {}"),
+        (r"^(?:describing|listing).* topic (\S+)", "Describe on topic {}"),
+        (r"^reading (?:topic )?([^\s\[]+)", "Read on topic {}"),
+        (r"^sending to (\S+)", "Write on topic {}"),
+        (r"^committing a transaction|^sending", "Write on the topics of this connector"),
+    ),
+    KafkaError.GROUP_AUTHORIZATION_FAILED: (
+        (r"group (\S+)$", "Read on group {}"),
+        (r"^reading topic", f"Describe on group {READERS}"),
+    ),
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: ((r"(\S+)$", "Write on transactional id {}"),),
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: (
+        (r"^sending", "Write on the topics of this connector, or IdempotentWrite on a cluster before 3.0"),
+        (r"^making", "Create on the topic"),
+        (r"^asking", "DescribeConfigs on the cluster"),
+    ),
+}
 _STOPPED_FOR_GOOD = frozenset({KafkaError._INVALID_ARG})  # noqa: SLF001 - as above
 
 
@@ -59,7 +82,8 @@ def translate(error: KafkaError, doing: str) -> ConnectError:
         )
         return Failed("record_too_large", text, hint=hint)
     if code in _NOT_ALLOWED:
-        return Failed("kafka_permission", text, hint="Grant the worker's principal this right on the cluster.")
+        hint = f"Grant the worker's principal {_right(code, doing)}; `connect plan FILE --acls` prints them all."
+        return Failed("kafka_permission", text, hint=hint)
     if code in _STOPPED_FOR_GOOD:
         return Failed("kafka_settings", text, hint="Check kafka: bootstrap, security and client in the file.")
     # Everything else is worth a new start from the stored position: a new producer, a new epoch (rule S12).
@@ -69,6 +93,14 @@ def translate(error: KafkaError, doing: str) -> ConnectError:
 
 class _Polled(Protocol):
     def poll(self, seconds: float) -> object: ...
+
+
+def _right(code: int, doing: str) -> str:
+    """The right without which this cannot be done."""
+    for what, right in _RIGHTS.get(code, ()):
+        if found := re.search(what, doing):
+            return right.format(*found.groups())
+    return "this right"
 
 
 @contextmanager

@@ -94,6 +94,7 @@ class SinkConsumer:
             group: Under which offsets are hinted to lag tools.
         """
         self.topics = Topics(settings)
+        self._group = group
         self._admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
         self._consumer = Consumer(
             {
@@ -196,8 +197,10 @@ class SinkConsumer:
 
     def _take(self, message: Message, batch: Batch) -> int:
         """Add a message to the batch; its size in bytes."""
-        place, offset = self._assigned[message.topic() or "", message.partition() or 0], message.offset() or 0
-        error = message.error()
+        error, at = message.error(), (message.topic() or "", message.partition() or 0)
+        if error is not None and at not in self._assigned:  # of the group or the connection, not of a partition
+            raise translate(error, f"reading as group {self._group}")
+        place, offset = self._assigned[at], message.offset() or 0
         if error is not None:
             if error.code() in _UNKNOWN:
                 return 0  # the next look at the topics says whether it is gone (F98) or only not known here yet

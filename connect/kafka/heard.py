@@ -25,7 +25,7 @@ _UNTRUSTED: Final = "certificate verify failed"
 _BROKER: Final = re.compile(r"^\w+://(.+?):(\d+)/\w+: ")
 _PLACE: Final = re.compile(r"^\w+://(\S+?)/\w+: ")
 _AFTER: Final = re.compile(r" \(after \d+ms in state (\w+)\).*$")
-_LATER: Final = "It goes on trying"
+_LATER: Final = "A running worker goes on trying"
 _CREDENTIALS_HINT: Final = (
     f"Check kafka.security.sasl against the cluster's users. {_LATER}, and reads a secret given as ${{file:…}} again "
     "each time, so a rotated one is picked up."

@@ -13,7 +13,7 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 from connect.api.versions import readable
 from connect.errors import Failed, Retriable
 from connect.failpoints import failpoint
-from connect.kafka.client import LOGGER, kafka_errors, translate
+from connect.kafka.client import LOGGER, READERS, kafka_errors, translate
 from connect.kafka.heard import hears
 from connect.kafka.topics import POSITIONS, Topics, TopicSpec
 
@@ -172,7 +172,7 @@ def read_to(
     consumer = Consumer(
         {
             **settings,
-            "group.id": f"{topic}.reader",  # librdkafka wants one; nothing is ever committed under it
+            "group.id": READERS,  # librdkafka wants one, and asks for its coordinator
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",

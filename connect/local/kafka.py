@@ -17,9 +17,14 @@ from connect.local.ports import LOOPBACK
 from connect.local.server import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from connect.local.server import Site
+
 MAX_MESSAGE_BYTES = 22 * 1024 * 1024  # topics that we make allow 20 MB (DESIGN §6), and a batch has an overhead
+
+SCRAM = ("SCRAM-SHA-512", "SCRAM-SHA-256")
 
 # After `kill -9` a broker is let in again when its old session has run out: 3 s instead of 9.
 _PROPERTIES = f"""\
@@ -55,10 +60,31 @@ appender.console.layout.pattern=%d %p %m (%c)%n
 
 
 class Kafka(Server):
-    """A broker; in a secure stack its clients need TLS and SCRAM-SHA-512."""
+    """A broker. In a secure stack its clients need TLS, SCRAM or PLAIN, and ACLs, but for the stack's own user.
+
+    Args:
+        site: See ``Server``.
+        name: See ``Server``.
+        port: See ``Server``.
+        settings: Of server.properties, over our own.
+        java: Options of the runtime.
+    """
 
     title: ClassVar[str] = "Kafka"
     ports_needed: ClassVar[int] = 3
+
+    def __init__(
+        self,
+        site: Site,
+        name: str,
+        *,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        java: Sequence[str] = (),
+    ) -> None:
+        super().__init__(site, name, port=port)
+        self._settings = dict(settings or {})
+        self._options = tuple(java)
 
     @property
     def address(self) -> str:
@@ -84,11 +110,13 @@ class Kafka(Server):
         """See ``Server.prepare``."""
         self.make_folder("tmp")
         self.write("log4j2.properties", _LOGGING)
-        settings = self.write("server.properties", _PROPERTIES + self._listeners(ports))
+        lines = self._listeners(ports) | self._settings
+        text = _PROPERTIES + "".join(f"{key}={value}\n" for key, value in lines.items())
+        settings = self.write("server.properties", text)
         format_words: list[str | Path] = ["format", "-t", cluster_id(uuid.uuid4()), "-c", settings]
         if security := self.site.security:
-            scram = f"SCRAM-SHA-512=[name={security.user},password={security.password}]"
-            format_words += ["--add-scram", scram]
+            for mechanism in SCRAM:
+                format_words += ["--add-scram", f"{mechanism}=[name={security.user},password={security.password}]"]
         self.site.children.run(self.name, self._java("kafka.tools.StorageTool", *format_words, heap="128m"), self.log)
 
     def command(self) -> Command:
@@ -110,15 +138,16 @@ class Kafka(Server):
         java = java_home(self.site) / "bin" / "java"
         options = [
             *OPTIONS,
+            *self._options,
             f"-Xmx{heap}",
             f"-Djava.io.tmpdir={self.folder / 'tmp'}",
             f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
         ]
         return Command([java, *options, "-cp", f"{jars}/*", main, *words], cwd=self.folder)
 
-    def _listeners(self, ports: list[int]) -> str:
+    def _listeners(self, ports: list[int]) -> dict[str, object]:
         client, controller, internal = ports
-        lines = {
+        lines: dict[str, object] = {
             "log.dirs": self.folder / "data",
             "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
             "listeners": f"CLIENT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
@@ -131,14 +160,25 @@ class Kafka(Server):
                 "listeners": f"{lines['listeners']},INTERNAL://{LOOPBACK}:{internal}",
                 "listener.security.protocol.map": "CLIENT:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
                 "inter.broker.listener.name": "INTERNAL",
-                "listener.name.client.sasl.enabled.mechanisms": "SCRAM-SHA-512",
-                "listener.name.client.scram-sha-512.sasl.jaas.config": (
-                    "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+                "listener.name.client.sasl.enabled.mechanisms": ",".join((*SCRAM, "PLAIN")),
+                "listener.name.client.plain.sasl.jaas.config": _jaas(
+                    "plain.PlainLoginModule", **{f"user_{security.user}": security.password}
                 ),
                 "ssl.keystore.type": "PEM",
                 "ssl.keystore.location": keys,
+                # The plain listeners are the broker's own, whose principal is ANONYMOUS.
+                "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                "super.users": f"User:{security.user};User:ANONYMOUS",
             }
-        return "".join(f"{key}={value}\n" for key, value in lines.items())
+            for mechanism in SCRAM:
+                setting = f"listener.name.client.{mechanism.lower()}.sasl.jaas.config"
+                lines[setting] = _jaas("scram.ScramLoginModule")
+        return lines
+
+
+def _jaas(module: str, **options: str) -> str:
+    words = "".join(f' {name}="{value}"' for name, value in options.items())
+    return f"org.apache.kafka.common.security.{module} required{words};"
 
 
 def cluster_id(number: uuid.UUID) -> str:

@@ -46,7 +46,8 @@ class Postgres(Server):
         site: See ``Server``.
         name: See ``Server``.
         port: See ``Server``.
-        version: Major version. 18 comes with the ``[local]`` extra, others where the machine has them.
+        version: Major version. 18 comes with the ``[local]`` extra, others where the machine has them. Without one
+            18, but in a secure stack the newest that the machine has, since the build of 18 knows no TLS.
         settings: Of postgresql.conf, over ``SETTINGS``.
         access: Lines of pg_hba.conf before the last ones, which let everybody in from this machine.
     """
@@ -60,12 +61,12 @@ class Postgres(Server):
         name: str,
         *,
         port: int | None = None,
-        version: int = BUNDLED_VERSION,
+        version: int | None = None,
         settings: Mapping[str, str] | None = None,
         access: Sequence[str] = (),
     ) -> None:
         super().__init__(site, name, port=port)
-        self.version = version
+        self.version = version or _fit(site)
         self._settings = SETTINGS | dict(settings or {})
         self._access = tuple(access)
 
@@ -208,6 +209,13 @@ def postgres_versions() -> list[int]:
     """Major versions that can be started on this machine, newest first."""
     found = {version for version in range(13, 30) if _installed(version)}
     return sorted(found | {BUNDLED_VERSION}, reverse=True)
+
+
+def _fit(site: Site) -> int:
+    installed = [version for version in postgres_versions() if version != BUNDLED_VERSION]
+    if site.security is None or not installed:
+        return BUNDLED_VERSION
+    return installed[0]
 
 
 def _programs(site: Site, version: int) -> Path:

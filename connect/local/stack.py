@@ -11,6 +11,7 @@ from connect.local import artifacts, progress
 from connect.local.children import Children
 from connect.local.download import Cache, announce
 from connect.local.elasticsearch import Elasticsearch
+from connect.local.file import file_of
 from connect.local.home import open_home, write_state
 from connect.local.kafka import Kafka
 from connect.local.machine import check_machine, check_room
@@ -141,6 +142,11 @@ class Stack:
         return {"ca": str(security.authority), "user": security.user, "password": security.password}
 
     @property
+    def file(self) -> str:
+        """A configuration file that uses a secure stack's servers, as YAML; "" for a plain one."""
+        return file_of(self.addresses, self._site.security) if self._site.security else ""
+
+    @property
     def kafka(self) -> Kafka:
         """The broker, started when first asked for."""
         return self._get("kafka", Kafka)
@@ -200,9 +206,9 @@ class Stack:
         """Another MariaDB beside ``mariadb``, of any of ``mariadb.VERSIONS``, with an id of its own, started."""
         return self.add(Mariadb(self._site, name, version=version, settings=settings))
 
-    def new_kafka(self, name: str) -> Kafka:
-        """Another broker beside ``kafka``, started: for tests that break it."""
-        return self.add(Kafka(self._site, name))
+    def new_kafka(self, name: str, *, settings: Mapping[str, str] | None = None, java: Sequence[str] = ()) -> Kafka:
+        """Another broker beside ``kafka``, started: for tests that break it or want it otherwise."""
+        return self.add(Kafka(self._site, name, settings=settings, java=java))
 
     def new_schema_registry(self, name: str) -> SchemaRegistry:
         """Another registry beside ``schema_registry``, started."""

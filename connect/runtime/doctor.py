@@ -38,8 +38,14 @@ class Checked:
 def examine(config: Config) -> Iterator[Checked]:
     """Every finding, as it is found; a server that is not there is a finding as well, and the others are asked."""
     yield Checked("connect", _codecs())
-    for finding in brokers.findings(config.kafka.settings()):
+    settings = config.kafka.settings()
+    for finding in brokers.findings(settings):
         yield Checked("kafka", finding)
+        if finding.severity is Severity.PROBLEM and finding.check.startswith("kafka_"):
+            break  # nobody there to be asked of the writers
+    else:
+        for finding in brokers.writers(settings, *_single_writer(config)):
+            yield Checked("kafka", finding)
     for finding in _registry(config):
         yield Checked("schema_registry", finding)
     for source in config.sources.values():
@@ -48,6 +54,14 @@ def examine(config: Config) -> Iterator[Checked]:
     for sink in config.sinks.values():
         for finding in sink.plugin.preflight(sink.options, _sink_context(config, sink)):
             yield Checked(sink.name, finding)
+
+
+def _single_writer(config: Config) -> tuple[str, list[str]]:
+    """Our principal, and what the names of the topics begin with that nobody else may write to."""
+    sasl = config.kafka.security.sasl
+    begins = [f"{source.topic_prefix}." for source in config.sources.values()]
+    begins += [f"{config.name}.{name}." for name in (*config.sources, *config.sinks)]
+    return f"User:{sasl.username}" if sasl and sasl.username else "", begins
 
 
 def _codecs() -> Finding:

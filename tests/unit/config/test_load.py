@@ -1,5 +1,8 @@
 """Files → Config, and every problem in them at once."""
 
+import base64
+import time
+
 import pytest
 
 from connect.config.load import load_config
@@ -368,3 +371,71 @@ def test_dead_letters_that_nothing_would_write_are_refused(problems):
 
     assert found.message == "sinks.w.dead_letters: nothing is written there, since on_error is fail"
     assert found.fix == "add on_error: dead_letter, or take dead_letters: out"
+
+
+OIDC = "oidc: {token_url: 'https://id.example/token', client_id: c, client_secret: '${env:PW}'}"
+
+
+def test_a_token_of_an_oidc_provider_becomes_the_clients_settings(load):
+    head = f"name: n\nkafka:\n  bootstrap: a:1\n  security: {{tls: {{}}, sasl: {{mechanism: OAUTHBEARER, {OIDC}}}}}\n"
+
+    settings = load(MINIMAL, head=head).kafka.settings()
+
+    assert settings["sasl.oauthbearer.method"] == "oidc"
+    assert settings["sasl.oauthbearer.token.endpoint.url"] == "https://id.example/token"
+    assert settings["sasl.oauthbearer.client.secret"] == "S3CR3T-canary-0123@/"
+
+
+def test_msk_is_asked_with_a_token_that_is_signed_here(load, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+    sasl = "{mechanism: AWS_MSK_IAM, region: eu-west-1}"
+    head = f"name: n\nkafka:\n  bootstrap: a:1\n  security: {{tls: {{}}, sasl: {sasl}}}\n"
+
+    settings = load(MINIMAL, head=head).kafka.settings()
+    token, until = settings["oauth_cb"]("")
+
+    signed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
+    assert settings["sasl.mechanism"] == "OAUTHBEARER"
+    assert signed.startswith("https://kafka.eu-west-1.amazonaws.com/?Action=kafka-cluster%3AConnect")
+    assert 0 < until - time.time() < 3600
+
+
+@pytest.mark.parametrize(
+    ("security", "says"),
+    [
+        ("sasl: {username: u}", "SCRAM-SHA-512 needs password beside it"),
+        ("sasl: {mechanism: OAUTHBEARER}", "OAUTHBEARER needs oidc beside it"),
+        ("tls: {}, sasl: {mechanism: AWS_MSK_IAM}", "AWS_MSK_IAM needs region beside it"),
+        ("sasl: {mechanism: AWS_MSK_IAM, region: r}", "AWS_MSK_IAM needs tls beside it"),
+        ("sasl: {mechanism: PLAIN, username: u, password: p, region: r}", "PLAIN has no use for region"),
+    ],
+)
+def test_a_log_in_that_lacks_something_is_refused(problems, security, says):
+    found = problems(MINIMAL, head=f"name: n\nkafka: {{bootstrap: 'a:1', security: {{{security}}}}}\n")
+
+    assert says in found[0].message
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["arn:aws:glue:eu-west-1:1:registry/x", "https://glue.eu-west-1.amazonaws.com", "https://x.glue.amazonaws.com"],
+)
+def test_the_registry_of_aws_glue_is_refused_by_name(problems, url):
+    found = problems(MINIMAL, head=f"{HEAD}schema_registry: {{url: '{url}'}}\n")
+
+    assert "AWS Glue Schema Registry does not speak Confluent's API" in found[0].message
+
+
+def test_a_registrys_token_stands_instead_of_a_password(problems):
+    found = problems(MINIMAL, head=f"{HEAD}schema_registry: {{url: 'https://u:p@r', token: t}}\n")
+
+    assert "token stands instead of" in found[0].message
+
+
+def test_only_a_secret_of_a_file_may_be_another_one_later(load, tmp_path):
+    (tmp_path / "pw").write_text("one\n")
+    secrets = {word: load(MINIMAL, head=f"{HEAD}mask_key: '{word}0123456789abcdef'\n").mask_key
+               for word in ("x", "${env:PW}", f"${{file:{tmp_path}/pw}}")}  # fmt: skip
+
+    assert [secret.rotates for secret in secrets.values()] == [False, False, True]

@@ -1,7 +1,10 @@
 """What brokers' settings mean for a worker."""
 
+import pytest
+from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
+
 from connect.api.preflight import Severity
-from connect.kafka.brokers import judge
+from connect.kafka.brokers import judge, others
 
 GOOD = {
     "transaction.max.timeout.ms": "900000",
@@ -43,3 +46,38 @@ def test_one_broker_needs_one_copy():
     }
 
     assert [finding.severity for finding in judge({**GOOD, **one}, 1)] == [Severity.OK]
+
+
+def acl(principal, name, pattern=ResourcePatternType.LITERAL):
+    return AclBinding(
+        ResourceType.TOPIC, name, pattern, principal, "*", AclOperation.WRITE, AclPermissionType.ALLOW
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        acl("User:app", "*"),
+        acl("User:app", "shop.public.orders"),
+        acl("User:app", "shop.pub", ResourcePatternType.PREFIXED),
+        acl("User:app", "sh", ResourcePatternType.PREFIXED),
+    ],
+)
+def test_a_principal_that_may_write_to_our_topics_too_is_named(theirs):
+    (finding,) = others([acl("User:cdc", "shop.", ResourcePatternType.PREFIXED), theirs], "User:cdc", ["shop."])
+
+    assert (finding.check, finding.severity) == ("writers", Severity.WARNING)
+    assert "User:app may write to our topics too" in finding.message
+    assert "--remove --allow-principal User:app" in finding.remedy
+
+
+def test_writers_of_other_topics_are_nobodys_business():
+    found = [acl("User:app", "shopping"), acl("User:app", "shops", ResourcePatternType.PREFIXED)]
+
+    assert [finding.severity for finding in others(found, "User:cdc", ["shop."])] == [Severity.OK]
+
+
+def test_a_writer_that_may_be_the_worker_itself_is_told_so():
+    (finding,) = others([acl("User:token", "shop.orders")], "", ["shop."])
+
+    assert "User:token, if that is not the worker itself, may write" in finding.message

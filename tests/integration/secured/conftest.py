@@ -1,0 +1,237 @@
+"""A stack as production has it: TLS, log-ins, ACLs; a worker on it; and who may what."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from connect.local import progress
+from connect.local.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from connect.local.kafka import Kafka
+
+PATIENCE = 60.0
+_VALIDATOR = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler"
+_MODULE = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
+
+
+class Issuer:
+    """An identity provider's key, and the tokens that it signs."""
+
+    def __init__(self) -> None:
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    def jwks(self) -> str:
+        """What the brokers check its tokens with."""
+        numbers = self._key.public_key().public_numbers()
+        key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "one", "e": "AQAB", "n": _number(numbers.n)}
+        return json.dumps({"keys": [key]})
+
+    def token(self, subject: str, *, seconds: float = 300) -> str:
+        """A signed token of somebody."""
+        now = int(time.time())
+        head = _text({"alg": "RS256", "kid": "one", "typ": "JWT"})
+        body = _text({"sub": subject, "iat": now, "exp": now + int(seconds), "aud": "kafka", "iss": "tests"})
+        signed = self._key.sign(f"{head}.{body}".encode(), padding.PKCS1v15(), hashes.SHA256())
+        return f"{head}.{body}.{_coded(signed)}"
+
+
+def _coded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _text(value: Any) -> str:
+    return _coded(json.dumps(value).encode())
+
+
+def _number(number: int) -> str:
+    return _coded(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Issuer:
+    """The one whose tokens the broker takes."""
+    return Issuer()
+
+
+@pytest.fixture(scope="session")
+def secure(issuer: Issuer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A secure stack; its servers start when they are first asked for."""
+    del tmp_path_factory
+    with Stack(secure=True, say=progress.silent()) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def broker(secure: Stack, issuer: Issuer) -> Kafka:
+    """Its broker, which takes the issuer's tokens too."""
+    keys = Path(secure.security["ca"]).with_name("jwks.json")
+    keys.write_text(issuer.jwks())
+    keys.chmod(0o644)
+    settings = {
+        "listener.name.client.sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256,PLAIN,OAUTHBEARER",
+        "listener.name.client.oauthbearer.sasl.jaas.config": _MODULE,
+        "listener.name.client.oauthbearer.sasl.server.callback.handler.class": _VALIDATOR,
+        "sasl.oauthbearer.jwks.endpoint.url": keys.as_uri(),
+        "sasl.oauthbearer.expected.audience": "kafka",
+        "sasl.oauthbearer.expected.issuer": "tests",
+    }
+    allowed = f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys.as_uri()}"
+    return secure.new_kafka("broker", settings=settings, java=(allowed,))
+
+
+class Cluster:
+    """What the broker's administrator does."""
+
+    def __init__(self, broker: Kafka) -> None:
+        self.broker = broker
+        self.admin = AdminClient(broker.client_settings)
+
+    def user(self, name: str, password: str) -> None:
+        """A SCRAM user, made or given another password."""
+        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        change = UserScramCredentialUpsertion(name, info, password.encode())
+        for done in self.admin.alter_user_scram_credentials([change]).values():
+            done.result()
+
+    def grant(self, user: str, rights: Sequence[Any]) -> None:
+        """Rights as ``connect plan --acls --json`` has them."""
+        acls = [binding(user, right, operation) for right in rights for operation in right["operations"]]
+        for done in self.admin.create_acls(list(dict.fromkeys(acls))).values():  # source and sink may want the same
+            done.result()
+
+    def revoke(self, user: str) -> None:
+        """All of a user's rights."""
+        every = AclBindingFilter(
+            ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{user}", None, AclOperation.ANY,
+            AclPermissionType.ANY,
+        )  # fmt: skip
+        for done in self.admin.delete_acls([every]).values():
+            done.result()
+
+
+def binding(user: str, right: Any, operation: str) -> AclBinding:
+    """One right as the client's own."""
+    word = "".join(f"_{letter}" if letter.isupper() else letter for letter in operation).strip("_").upper()
+    return AclBinding(
+        ResourceType[right["resource"].replace("-", "_").upper()],
+        right["name"],
+        ResourcePatternType[right["pattern"].upper()],
+        f"User:{user}",
+        "*",
+        AclOperation[word],
+        AclPermissionType.ALLOW,
+    )
+
+
+@pytest.fixture(scope="session")
+def cluster(broker: Kafka) -> Cluster:
+    """Its administrator."""
+    return Cluster(broker)
+
+
+class Worker:
+    """``connect run FILE --json``, and the events that it printed."""
+
+    def __init__(self, file: Path, home: Path) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._came = threading.Condition()
+        self._errors = file.with_suffix(".err")
+        command = [sys.executable, "-m", "connect", "run", str(file), "--json"]
+        with self._errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, "CONNECT_HOME": str(home)}
+            )
+        self._reader = threading.Thread(target=self._read, name="worker-events")
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                with self._came:
+                    self.events.append(json.loads(line))
+                    self._came.notify_all()
+
+    def wait(self, connector: str, *states: str, since: int = 0) -> dict[str, Any]:
+        """Its first event in one of these states, not counting the first ``since`` events."""
+
+        def found() -> dict[str, Any] | None:
+            of_it = (e for e in self.events[since:] if e.get("connector") == connector and e["state"] in states)
+            return next(of_it, None)
+
+        with self._came:
+            self._came.wait_for(found, PATIENCE)
+        event = found()
+        assert event, f"{[e for e in self.events if e.get('connector') == connector][-2:]} {self._errors.read_text()}"
+        return event
+
+    def end(self) -> None:
+        """As Ctrl-C does, or at once if it does not."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self._reader.join(PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where workers leave their addresses."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def run(home: Path) -> Iterator[Callable[[Path], Worker]]:
+    """Start workers; they end with the test."""
+    workers: list[Worker] = []
+
+    def start(file: Path) -> Worker:
+        workers.append(Worker(file, home))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.end()
+
+
+@pytest.fixture
+def connect(home: Path) -> Callable[..., str]:
+    """A command's arguments → what it printed."""
+
+    def called(*arguments: object) -> str:
+        command = [sys.executable, "-m", "connect", *map(str, arguments)]
+        environment = {**os.environ, "CONNECT_HOME": str(home)}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False)
+        assert done.stdout, done.stderr
+        return done.stdout
+
+    return called

@@ -1,0 +1,151 @@
+"""Workers on a secure stack: with the rights of `plan --acls` and no more, and while passwords are changed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+import uuid
+
+import psycopg
+import pytest
+
+pytestmark = pytest.mark.stack
+
+FILE = """\
+name: {group}
+worker: {{listen: "127.0.0.1:0"}}
+kafka:
+  bootstrap: "{kafka}"
+  security: {{tls: {{ca: "{ca}"}}, sasl: {{username: {user}, password: "${{file:{folder}/kafka}}"}}}}
+sources:
+  shop:
+    plugin: postgres
+    url: "postgresql://{role}@127.0.0.1:{port}/{group}?sslmode=verify-full&sslrootcert={ca}"
+    password: "${{file:{folder}/postgres}}"
+    topic_prefix: {group}-shop
+    tables: ["public.*"]
+sinks:
+  copy: {{plugin: sql, url: "sqlite:///{folder}/copy.db", topics: ["{group}-shop.*.*"], on_error: dead_letter}}
+"""
+
+
+class Site:
+    """A database with one row, a role, a Kafka user and a file for them."""
+
+    def __init__(self, secure, cluster, folder):
+        self.group = f"s{uuid.uuid4().hex[:8]}"
+        self.user, self.role = f"{self.group}-kafka", f"{self.group}_role"
+        self.cluster, self.server, self.folder = cluster, secure.postgres, folder
+        self.server.create_database(self.group)
+        self.sql("CREATE TABLE orders (id int PRIMARY KEY)", "INSERT INTO orders VALUES (1)")
+        self.sql(f"CREATE ROLE {self.role} SUPERUSER LOGIN")
+        self.change_passwords("first")
+        self.give_passwords("first")
+        self.file = folder / "worker.yaml"
+        values = {
+            "group": self.group,
+            "kafka": cluster.broker.address,
+            "ca": secure.security["ca"],
+            "user": self.user,
+            "role": self.role,
+            "port": self.server.port,
+            "folder": folder,
+        }
+        self.file.write_text(FILE.format(**values))
+
+    def sql(self, *statements):
+        with psycopg.connect(self.server.url(self.group), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def change_passwords(self, word):
+        """On the servers."""
+        self.cluster.user(self.user, f"kafka-{word}")
+        self.sql(f"ALTER ROLE {self.role} PASSWORD 'postgres-{word}'")
+
+    def give_passwords(self, word):
+        """To the worker."""
+        for name in ("kafka", "postgres"):
+            (self.folder / name).write_text(f"{name}-{word}\n")
+
+    def wait_for_copy(self, rows):
+        """Of the table, at the sink."""
+        deadline = time.monotonic() + 60
+        with contextlib.closing(sqlite3.connect(self.folder / "copy.db")) as copy:
+            while copy.execute("SELECT count(*) FROM orders").fetchone() != (rows,):
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+
+    def rights(self, connect):
+        """What `plan --acls` asks for."""
+        return json.loads(connect("plan", "--acls", "--json", self.file))["rights"]
+
+
+@pytest.fixture
+def site(secure, cluster, tmp_path):
+    made = Site(secure, cluster, tmp_path)
+    yield made
+    made.cluster.revoke(made.user)
+    admin = made.server
+    admin.execute(
+        f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '{made.group}'"
+    )
+    admin.execute(f'DROP DATABASE "{made.group}" WITH (FORCE)')
+
+
+def test_the_rights_of_plan_acls_are_enough_for_source_and_sink(site, connect, run):
+    site.cluster.grant(site.user, site.rights(connect))
+
+    worker = run(site.file)
+
+    worker.wait("shop", "STREAMING")
+    worker.wait("copy", "LIVE")
+    site.wait_for_copy(1)
+
+
+@pytest.mark.parametrize(
+    ("connector", "resource", "operation", "named"),
+    [
+        ("shop", "transactional-id", "Write", "Write on transactional id {group}-shop-0"),
+        ("shop", "topic {group}-shop.", "Create", "Create on topic {group}-shop.public.orders"),
+        ("shop", "topic {group}-shop.", "Write", "Write on the topics of this connector"),
+        ("copy", "topic {group}.copy.bootstrap", "Write", "Write on topic {group}.copy.bootstrap"),
+        ("copy", "group {group}.copy", "Read", "Read on group {group}.copy"),
+    ],
+)
+def test_a_right_that_is_left_out_is_named(site, connect, run, connector, resource, operation, named):
+    rights = site.rights(connect)
+    for right in rights:
+        if f"{right['resource']} {right['name']}".startswith(resource.format(group=site.group)):
+            right["operations"] = [each for each in right["operations"] if each != operation]
+    site.cluster.grant(site.user, rights)
+
+    told = run(site.file).wait(connector, "FAILED")
+
+    assert told["code"] == "kafka_permission"
+    assert named.format(group=site.group) in told["message"]
+
+
+def test_rotated_passwords_are_picked_up_at_the_next_connection(site, connect, run):
+    site.cluster.grant(site.user, site.rights(connect))
+    worker = run(site.file)
+    worker.wait("shop", "STREAMING")
+    worker.wait("copy", "LIVE")
+    site.wait_for_copy(1)
+
+    seen = len(worker.events)
+    site.change_passwords("second")
+    site.cluster.broker.stop()  # every connection to it is a new one afterwards
+    site.cluster.broker.start()
+    site.server.execute(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{site.role}'",
+    )
+    refused = worker.wait("shop", "RETRYING", since=seen)
+    site.give_passwords("second")
+
+    assert refused["code"] in {"password", "kafka_credentials"}
+    assert "read from its file again" in refused["message"] or "given as ${file:…}" in refused["message"]
+    site.sql("INSERT INTO orders VALUES (2)")
+    site.wait_for_copy(2)
