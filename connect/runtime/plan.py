@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -61,6 +62,7 @@ UNREAD: Final = (
     "no sink reads {topics}: they have no state topic beside them, and a * stops at a dot; write "
     '"*.*.*.events", or their names, under topics: too'
 )
+_QUESTIONS: Final = 8  # to the registry at a time
 _NAMED: Final = 5  # of many topics in one note
 
 
@@ -94,6 +96,7 @@ class _Planner:
         self._there: dict[str, Topic] = {}
         self._sizes: dict[str, int] = {}
         self._kafka = self._ask("Kafka", self._look)
+        self._sizes |= self._ask("how much the topics hold", lambda: self._topics.sizes(self._there.values())) or {}
         self._owners: dict[str, tuple[TableId, str]] = {}
         self._planned: list[tuple[PlannedTopic, str]] = []  # with the line that decided its partitions
         self._targets: dict[tuple[Any, ...], tuple[str, str]] = {}
@@ -103,7 +106,6 @@ class _Planner:
     def _look(self) -> bool:
         self._existing = set(self._topics.names())
         self._there = self._topics.describe(sorted(self._existing))
-        self._sizes = self._topics.sizes(self._there.values())
         return True
 
     def _ask(self, what: str, ask: Callable[[], Any]) -> Any:
@@ -183,13 +185,13 @@ class _Planner:
         block = job.block(job.build(job.context(found.options, lambda _: None)))
         columns = {table: frozenset(info.schema.index) for table, (info, _) in found.captured.items()}
         pipeline = job.pipeline(found.options, columns)
-        tables, now = [], []
+        tables, now, subjects = [], [], []
         for info, choice in found.captured.values():
             schema = info.schema.with_key(choice.key or info.schema.key)
             published = pipeline.shape(plain_shape(schema)).schema
             topics = self._table_topics(job, info.table, choice, published)
-            subjects = [subject for topic in topics for subject in _subjects(topic.name, published, block, choice)]
-            tables.append(_planned(info, choice, published, topics, self._registered(subjects)))
+            subjects.append([s for topic in topics for s in _subjects(topic.name, published, block, choice)])
+            tables.append(_planned(info, choice, published, topics))
             named = {View(topic.view): topic.name for topic in topics}
             now.append(TableNow(info, identity(info, choice, named, job.form)))
             for name in named.values():
@@ -197,7 +199,8 @@ class _Planner:
         uncaptured = {str(table): remedy for table, remedy in found.uncaptured.items()}
         others = {str(info.table) for info in found.infos if info.table not in found.options}
         left_out = tuple(sorted(others - uncaptured.keys()))
-        planned = PlannedSource(source.name, source.plugin.name, tuple(tables), left_out, uncaptured)
+        registered = tuple(map(self._registered, tables, subjects, self._refusals(subjects)))
+        planned = PlannedSource(source.name, source.plugin.name, registered, left_out, uncaptured)
         return self._compared_source(source, planned, now)
 
     def _compared_source(self, source: SourceConfig, planned: PlannedSource, now: Sequence[TableNow]) -> PlannedSource:
@@ -235,14 +238,24 @@ class _Planner:
                     if holds_records(self._config.kafka.settings(), topic.name, ends):
                         yield stopped_by(not_ours(topic.name, source.name), table.table)
 
-    def _registered(self, subjects: Sequence[Subject]) -> tuple[dict[str, str], list[str]]:
-        """Schemas by subject, and notes on those that the registry refuses now; none of both where there is none."""
-        registry = self._registry
-        if registry is None:
-            return {}, []
-        refused = self._ask("the registry", lambda: list(_refused(registry, subjects))) if self._registry_up else []
-        self._registry_up = refused is not None
-        return {subject.name: subject.text for subject in subjects}, refused or []
+    def _registered(self, table: PlannedTable, subjects: Sequence[Subject], refused: Sequence[str]) -> PlannedTable:
+        """With its schemas by subject, and notes on those that the registry refuses now."""
+        if self._registry is None:
+            return table
+        schemas = {subject.name: subject.text for subject in subjects}
+        return replace(table, schemas=schemas, notes=(*table.notes, *refused))
+
+    def _refusals(self, tables: Sequence[Sequence[Subject]]) -> Sequence[Sequence[str]]:
+        """What the registry has against the schemas of each table: asked for a few at a time, there may be hundreds."""
+        registry, nothing = self._registry, [()] * len(tables)
+        if registry is None or not self._registry_up:
+            return nothing
+        ask = partial(_refused, registry)
+        with ThreadPoolExecutor(_QUESTIONS, thread_name_prefix="registry") as pool:
+            found = self._ask("the registry", lambda: list(pool.map(ask, tables)))
+            pool.shutdown(cancel_futures=True)
+        self._registry_up = found is not None
+        return found or nothing
 
     def _table_topics(
         self, job: SourceJob, table: TableId, choice: TableOptions, published: TableSchema
@@ -268,6 +281,8 @@ class _Planner:
     def _check_topics(self) -> None:
         """Topics that exist as the file does not want them; their settings are asked for all at once."""
         names = [topic.name for topic, _ in self._planned if topic.exists]
+        made_just_now = [name for name in names if name not in self._there]
+        self._there |= self._ask("topics that were made just now", lambda: self._topics.describe(made_just_now)) or {}
         settings = self._ask("the settings of topics", lambda: self._topics.settings(names)) or {}
         for topic, where in self._planned:
             if topic.name in self._there:
@@ -334,10 +349,8 @@ def _planned(
     choice: TableOptions,
     published: TableSchema,
     topics: tuple[PlannedTopic, ...],
-    registered: tuple[dict[str, str], list[str]],
 ) -> PlannedTable:
-    schemas, refused = registered
-    notes = [*info.notes, *refused]
+    notes = list(info.notes)
     if not published.key:
         notes.insert(0, KEYLESS)
     if not info.can_change and not any("NOT CAPTURED" in note for note in notes):
@@ -356,7 +369,7 @@ def _planned(
         bytes=info.bytes,
         new_columns=choice.new_columns,
         notes=tuple(notes),
-        schemas=schemas,
+        schemas={},
         options=_options(choice),
     )
 
@@ -416,14 +429,14 @@ def _subjects(topic: str, schema: TableSchema, block: SourceBlock, choice: Table
         yield key_subject(topic, schema)
 
 
-def _refused(registry: RegistryClient, subjects: Iterable[Subject]) -> Iterable[str]:
+def _refused(registry: RegistryClient, subjects: Iterable[Subject]) -> list[str]:
     """Notes on schemas that the registry refuses now. A running source may still widen them (rules V1-V6)."""
-    for subject in subjects:
-        for reason in registry.incompatibilities(subject.name, subject.text):
-            yield (
-                f"the registry refuses the schema of {subject.name} as the table is now: {reason}; columns that change "
-                "while the source runs are widened first, otherwise it stops as FAILED(schema_incompatible)"
-            )
+    return [
+        f"the registry refuses the schema of {subject.name} as the table is now: {reason}; columns that change "
+        "while the source runs are widened first, otherwise it stops as FAILED(schema_incompatible)"
+        for subject in subjects
+        for reason in registry.incompatibilities(subject.name, subject.text)
+    ]
 
 
 def unread_events(names: Collection[str], read: Collection[str], wanted: Callable[[str], bool]) -> list[str]:
