@@ -95,6 +95,7 @@ class Assembler:
         self._by_gtid = by_gtid
         self._file_ids = {start.log.file: start.file_id}
         self._again = start if start.transaction is not None else None  # rows of it are still to be skipped
+        self._is_past_start = False  # a transaction was delivered that is new to us
         self._gtids = start.gtids
         self._done: list[AnyGtid] = []  # since ``_gtids`` was made
         self._ts_us = start.ts_us
@@ -531,15 +532,23 @@ class Assembler:
             if group.ordinal < again.ordinal and (not again.log.file or group.event < again.event):
                 raise self._mismatch(group, again)
             self._again = None
-        if self._gtids is not None and group.begin.order < self._start.log.order:
-            # New to us, and before the position: the log was begun anew, and its GTIDs restored. They alone count.
-            self._start = replace(self._start, log=LogPosition("", 0))
+        if not self._is_past_start:
+            self._pass_start(group)
         self._finished = self.rows
         # F59: a GTID joins the set when its transaction is whole, not when it begins.
-        self._done += [gtid for gtid in (prepared, group.gtid) if gtid is not None]
+        if prepared is not None:
+            self._done.append(prepared)
+        if group.gtid is not None:
+            self._done.append(group.gtid)
         self._ts_us = group.ts_us
         if group.notes:
             self._notes.update(group.notes)
+
+    def _pass_start(self, group: Group) -> None:
+        if self._gtids is not None and group.begin.order < self._start.log.order:
+            # New to us, and before the position: the log was begun anew, and its GTIDs restored. They alone count.
+            self._start = replace(self._start, log=LogPosition("", 0))
+        self._is_past_start = True  # and so is all that follows
 
     # XA (rule S8): rows come with the PREPARE, and count from the COMMIT on.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from connectors.mysql.prepared import Held
 
 
-@dataclass(slots=True)
+@dataclass
 class Group:
     """The transaction that is being delivered; it is known to have committed, or to be prepared.
+
+    Most transactions are of few rows: what is as by default costs nothing, being no part of ``__init__`` or of slots.
 
     Attributes:
         gtid: Its GTID, None for an anonymous one.
@@ -45,20 +47,20 @@ class Group:
     id: AnyGtid | LogPosition
     ts_us: int
     text: str | None
-    opened: bool = False
-    skip: bool = False
-    void: bool = False
-    held: Held | None = None
-    inner: bool = False
-    thread: int | None = None
-    query: str | None = None
-    event: int = 0
-    row: int = 0
-    ordinal: int = 0
-    notes: dict[str, dict[str, Any] | None] | None = None
-    savepoints: dict[str, tuple[int, int, int]] | None = None
-    common: Transaction | None = None
-    written_by: tuple[int, int | None] | None = None
+    opened: bool = field(default=False, init=False)
+    skip: bool = field(default=False, init=False)
+    void: bool = field(default=False, init=False)
+    held: Held | None = field(default=None, init=False)
+    inner: bool = field(default=False, init=False)
+    thread: int | None = field(default=None, init=False)
+    query: str | None = field(default=None, init=False)
+    event: int = field(default=0, init=False)
+    row: int = field(default=0, init=False)
+    ordinal: int = field(default=0, init=False)
+    notes: dict[str, dict[str, Any] | None] | None = field(default=None, init=False)
+    savepoints: dict[str, tuple[int, int, int]] | None = field(default=None, init=False)
+    common: Transaction | None = field(default=None, init=False)
+    written_by: tuple[int, int | None] | None = field(default=None, init=False)
 
 
 class Delivery(NamedTuple):
