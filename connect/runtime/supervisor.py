@@ -87,13 +87,14 @@ class _Managed:
     halted_at: float | None = None  # when its process was asked to end by an operator
     silent_since: float | None = None  # its socket is closed, its process not yet gone
     begun_at: float | None = None  # when its process was given its job
-    owned: bool = False  # the group said so; before, it may have gone ahead where nobody was to be seen
+    ahead: bool = False  # it was begun because nobody was to be seen, before the group said whose it is
+    owned: bool = False  # the group said so
     disputed: bool = False  # it was FENCED by a worker that began when we did, and began once more
 
     def in_dispute(self, now: float) -> bool:
         """Whether a worker that began when we did may have fenced it: whose it is, their group says."""
         fresh = self.begun_at is not None and now - self.begun_at < UNSETTLED_SECONDS
-        return fresh and not self.disputed and self.history.report.state is State.FENCED
+        return fresh and self.ahead and not self.disputed and self.history.report.state is State.FENCED
 
     def status(self, now: float) -> ConnectorStatus:
         pid = self.process.pid if self.process else None
@@ -259,7 +260,7 @@ class Supervisor:
                 one.history.end(State.STARTING, "", "", now)
                 one.history.started(now)
             one.process.begin(Job(self._settings.files, one.connector.name, self._settings.logs))
-            one.begun_at = now
+            one.begun_at, one.ahead = now, standing.claim is Claim.FREE
         if standing.claim is Claim.OURS:
             if one.in_dispute(now) and one.history.quiet(now) > AGREED_SECONDS:
                 one.disputed = True

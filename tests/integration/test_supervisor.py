@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -326,3 +327,67 @@ def test_a_worker_that_is_not_there_is_told() -> None:
     with pytest.raises(Failed) as caught:
         control.ask(2**22 + 1, {"command": "pause", "connector": "shop"})
     assert caught.value.code == "worker_unreachable"
+
+
+@pytest.fixture
+def stands(tmp_path: Path) -> Callable[..., str]:
+    """Write how ``shop`` stands in its worker's group; the option that names the file."""
+
+    def write(*standing: Any) -> str:
+        file = tmp_path / "standings"
+        file.with_suffix(".new").write_text(json.dumps({"shop": standing}))
+        file.with_suffix(".new").replace(file)
+        return f"standings={file}"
+
+    return write
+
+
+def test_a_connector_of_another_worker_stands_by_loaded_and_begins_when_it_is_ours(
+    run: Callable[..., Worker], stands: Callable[..., str]
+) -> None:
+    worker = run({"shop": "steady"}, stands("theirs", "host db-1, process 7, since then"))
+    standby = worker.until(lambda status: status["state"] == "STANDBY" and bool(status["pid"]))
+    assert "Owned by another worker: host db-1, process 7" in standby["message"]
+    stands("ours")
+    assert worker.until(streaming())["pid"] == standby["pid"]
+
+
+def test_nothing_begins_before_the_group_has_said_anything(
+    run: Callable[..., Worker], stands: Callable[..., str]
+) -> None:
+    worker = run({"shop": "steady"}, stands("unknown"))
+    assert worker.until(lambda status: bool(status["pid"]))["state"] == "STARTING"
+    stands("free")
+    worker.until(streaming())
+    assert {status["state"] for status in worker.seen} == {"STARTING", "STREAMING"}
+
+
+def test_a_connector_that_is_taken_over_is_fenced_and_stays_down(
+    run: Callable[..., Worker], stands: Callable[..., str]
+) -> None:
+    worker = run({"shop": "steady"}, stands("ours"))
+    worker.until(streaming())
+    stands("theirs", "host db-2, process 8, since now", True)
+    assert worker.ended() == 3
+    assert (worker.last("shop")["state"], worker.last("shop")["code"]) == ("FENCED", "fenced")
+    assert "Taken over by another worker: host db-2, process 8" in worker.last("shop")["message"]
+
+
+def test_of_two_that_began_at_once_the_second_in_line_goes_back_to_standby(
+    run: Callable[..., Worker], stands: Callable[..., str]
+) -> None:
+    worker = run({"shop": "steady"}, stands("free"))
+    worker.until(streaming())
+    stands("theirs", "host db-1, process 7, since then", True)
+    worker.until(lambda status: status["state"] == "STANDBY" and status["restarts"] == 1 and bool(status["pid"]))
+
+
+def test_of_two_that_began_at_once_the_first_in_line_begins_once_more_and_only_once(
+    run: Callable[..., Worker], stands: Callable[..., str]
+) -> None:
+    worker = run({"shop": "fenced"}, stands("free"))
+    worker.until(lambda status: status["state"] == "FENCED")
+    stands("ours")
+    assert worker.ended() == 3
+    states = [state for state, _ in itertools.groupby(status["state"] for status in worker.seen)]
+    assert states == ["STARTING", "FENCED", "STARTING", "FENCED"]
