@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from connect.errors import ConnectError
+from connect.errors import ConnectError, Failed
 from connect.kafka.client import LOGGER, kafka_errors, translate
 from connect.kafka.heard import hears
 from connect.kafka.topics import POSITIONS, Topics, TopicSpec
@@ -254,7 +254,7 @@ class Place:
         """Take part for so long.
 
         Raises:
-            Retriable, Failed: The membership came to an error that does not pass by itself.
+            Failed: The membership came to an error that does not pass by itself.
         """
         message = self._consumer.poll(seconds)
         error = message.error() if message is not None else None
@@ -263,7 +263,13 @@ class Place:
         if error.code() == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001 - librdkafka's name
             self.lost = True
             return
-        raise translate(error, "taking part in the worker's consumer group")
+        cause = translate(error, "taking part in the worker's consumer group")
+        if isinstance(cause, Failed):
+            raise cause
+        hint = (
+            f"Brokers have to allow sessions of {SESSION_SECONDS:.0f} s: group.min.session.timeout.ms, by default 6000."
+        )
+        raise Failed("kafka_settings", cause.message, hint=hint)
 
     def _on_assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         consumer.assign(list(partitions))

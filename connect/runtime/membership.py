@@ -113,6 +113,7 @@ class GroupMembership:
         self._take_over = take_over
         self._standings = dict.fromkeys(topics, Standing(Claim.UNKNOWN))
         self._owned: frozenset[str] | None = None  # topics; None while the group has not shared them out
+        self._warned: set[str] = set()  # codes
         self._unnamed = False  # some owner is not known by name yet
         self._stop = threading.Event()
         self._wake_read, self._wake_write = os.pipe()
@@ -226,7 +227,8 @@ class GroupMembership:
 
     def _without(self, error: ConnectError) -> None:
         """The group cannot be asked: the connectors start, and say what is wrong or are protected by fencing."""
-        if isinstance(error, Failed):
+        if isinstance(error, Failed) and error.code not in self._warned:
+            self._warned.add(error.code)
             log.warning(
                 "%s: whether another worker of this name runs is not known, and fencing alone keeps them apart. %s",
                 self._group,
