@@ -128,6 +128,12 @@ def test_a_token_that_cannot_be_made_is_told(settings):
     assert caught.value.code == "kafka_credentials"
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """A wait in vain for a broker takes 5 s otherwise."""
+    monkeypatch.setattr("connect.kafka.topics._SECONDS", 1.5)
+
+
 def told(settings):
     with pytest.raises(Retriable) as caught:
         Topics(settings).names()

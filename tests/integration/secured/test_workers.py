@@ -105,11 +105,28 @@ def test_the_rights_of_plan_acls_are_enough_for_source_and_sink(site, connect, r
     site.wait_for_copy(1)
 
 
+def test_doctor_names_others_that_may_write_to_our_topics(site, connect):
+    def writers():
+        found = json.loads(connect("doctor", "--json", site.file))["findings"]
+        return [f"{each['severity']}: {each['message']}" for each in found if each["check"] == "writers"]
+
+    site.cluster.grant(site.user, site.rights(connect))
+    [unknown] = writers()
+    site.cluster.grant("app", [{"resource": "topic", "name": f"{site.group}-shop.", "pattern": "prefixed",
+                                "operations": ["Write"]}])  # fmt: skip
+    site.cluster.grant(site.user, [{"resource": "broker", "name": "kafka-cluster", "pattern": "literal",
+                                    "operations": ["Describe"]}])  # fmt: skip
+    [known] = writers()
+    site.cluster.revoke("app")
+
+    assert unknown.startswith("warning: who else may write to our topics is not known")
+    assert known == (f"warning: User:app may write to our topics too, by its right on {site.group}-shop.*")
+
+
 @pytest.mark.parametrize(
     ("connector", "resource", "operation", "named"),
     [
         ("shop", "transactional-id", "Write", "Write on transactional id {group}-shop-0"),
-        ("shop", "topic {group}-shop.", "Create", "Create on topic {group}-shop.public.orders"),
         ("shop", "topic {group}-shop.", "Write", "Write on the topics of this connector"),
         ("copy", "topic {group}.copy.bootstrap", "Write", "Write on topic {group}.copy.bootstrap"),
         ("copy", "group {group}.copy", "Read", "Read on group {group}.copy"),
@@ -128,6 +145,7 @@ def test_a_right_that_is_left_out_is_named(site, connect, run, connector, resour
     assert named.format(group=site.group) in told["message"]
 
 
+@pytest.mark.long
 def test_rotated_passwords_are_picked_up_at_the_next_connection(site, connect, run):
     site.cluster.grant(site.user, site.rights(connect))
     worker = run(site.file)

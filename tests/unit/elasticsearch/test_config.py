@@ -30,6 +30,15 @@ def test_a_user_needs_a_password():
         ElasticsearchConfig(url="http://es:9200", username="u")
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [({"fingerprint": "abc"}, "64 hexadecimal digits"), ({"fingerprint": "a" * 64, "ca": "/c"}, "instead of ca")],
+)
+def test_a_fingerprint_is_a_sha256_and_stands_alone(given, says):
+    with pytest.raises(ValidationError, match=says):
+        ElasticsearchConfig(url="https://e", **given)
+
+
 def test_F146_deletes_must_be_remembered_longer_than_the_latest_write():
     with pytest.raises(ValidationError, match="late writes undo deletes"):
         ElasticsearchConfig(url="http://es:9200", gc_deletes="60s")

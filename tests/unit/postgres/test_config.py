@@ -31,6 +31,12 @@ def test_another_scheme_is_refused_without_repeating_the_url(url):
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgres"])
+def test_a_scheme_of_another_tool_is_refused_with_ours(scheme):
+    with pytest.raises(ValidationError, match=r"is written postgresql:// here"):
+        PostgresConfig(url=f"{scheme}://cdc@db/shop")
+
+
 @pytest.mark.parametrize("slot", ["", "Upper", "with-dash", "ü", "a" * 64, "p','q", 'x"; DROP'])
 def test_F169_a_slot_name_outside_the_servers_alphabet_is_refused(slot):
     with pytest.raises(ValidationError):

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from connect.config.fields import Secret
+from connect.config.references import resolve
 from connect.errors import ConfigError, Failed, Retriable
 from connect.schema import registry
 from connect.schema.registry import Login, RegistryClient, TlsFiles
@@ -184,6 +185,21 @@ def test_credentials_travel_as_basic_authentication(server):
     RegistryClient(server.url.replace("//", "//b:p%40ss@")).check()
     sent = [headers["Authorization"].removeprefix("Basic ") for _, _, headers in server.requests]
     assert [base64.b64decode(token).decode() for token in sent] == ["anne:hun:ter2", "b:p@ss"]
+
+
+def test_a_token_travels_as_a_bearer(server):
+    server.answer(200, [])
+    RegistryClient(server.url, login=Login(token=Secret("t0ken"))).check()
+    assert [headers["Authorization"] for _, _, headers in server.requests] == ["Bearer t0ken"]
+
+
+def test_a_refused_secret_of_a_file_is_tried_again(server, tmp_path):
+    server.answer(401, {"message": "no"})
+    (tmp_path / "token").write_text("old")
+    secret = Secret(*resolve(f"${{file:{tmp_path}/token}}").parts)
+    error = refused(Retriable, RegistryClient(server.url, login=Login(token=secret)).check)
+    assert error.code == "registry_denied"
+    assert "from its file again" in error.hint
 
 
 def test_proxies_of_the_environment_are_ignored(server, monkeypatch):

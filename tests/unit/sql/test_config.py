@@ -39,6 +39,12 @@ def test_an_unknown_database_is_refused() -> None:
         SqlConfig(url="oracle://x")
 
 
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgres"])
+def test_a_scheme_of_another_tool_is_refused_with_ours(scheme: str) -> None:
+    with pytest.raises(ValidationError, match=r"is written postgresql:// here"):
+        SqlConfig(url=f"{scheme}://app@db/w")
+
+
 def test_F160_a_url_without_a_scheme_is_not_repeated() -> None:
     with pytest.raises(ValidationError, match="begins with no scheme") as caught:
         SqlConfig(url="host=h password=hunter2")
