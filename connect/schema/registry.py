@@ -16,6 +16,7 @@ from connect.errors import ConfigError, Failed, Problem, Retriable
 
 MAX_ANSWER: Final = 8 << 20  # bytes; the largest schema that a registry can mean
 DOWN_SECONDS: Final = 10.0  # how long a registry that did not answer is not asked what can wait
+_SHOWN: Final = 4_000  # characters of a schema in a hint
 _ACCEPT: Final = "application/vnd.schemaregistry.v1+json, application/json"
 _HINT_URL: Final = "check schema_registry.url: it must lead to the Confluent API (Apicurio: .../apis/ccompat/v7)"
 _NO_REASON: Final = "the registry gives no reason"
@@ -209,7 +210,8 @@ class RegistryClient:
     def _register(self, subject: str, text: str) -> int:
         if not self._auto_register:
             message = f"{subject}: the registry at {self.shown_url} does not have this schema and auto_register is off"
-            hint = "register what `connect plan FILE --json` shows, or set schema_registry.auto_register: true"
+            wanted = f"register it: {text}\n" if len(text) <= _SHOWN else ""
+            hint = f"{wanted}`connect plan FILE --json` has the schema of each subject; or auto_register: true"
             raise Failed("schema_missing", message, hint=hint)
         path = f"/subjects/{quote(subject, safe='')}/versions"
         answer = self._ask("POST", path, {"schema": text}, subject=subject)

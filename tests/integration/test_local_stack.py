@@ -278,27 +278,6 @@ def test_registry_keeps_its_schema_ids_through_kill_9(stack):
         assert json.load(answer)["schema"] == '"string"'
 
 
-def test_secure_postgres_wants_the_password():
-    with Stack.start({"postgres"}, secure=True, say=progress.silent()) as secure:
-        assert secure.postgres.execute("SELECT 1") == [(1,)]
-        wrong = secure.postgres.address.replace(secure.security["password"], "wrong")
-        with pytest.raises(psycopg.OperationalError, match="password"):
-            psycopg.connect(wrong)
-
-
-def test_secure_broker_wants_the_password():
-    with Stack.start({"kafka"}, secure=True, say=progress.silent()) as secure:
-        settings = secure.kafka.client_settings
-        errors = []
-
-        assert AdminClient(settings).list_topics(timeout=20).brokers
-        wrong = AdminClient({**settings, "sasl.password": "wrong", "error_cb": errors.append, "log_level": 0})
-        with pytest.raises(Exception, match="_TRANSPORT"):
-            wrong.list_topics(timeout=3)
-        wrong.poll(1)
-        assert any("SASL" in str(error) for error in errors)
-
-
 @pytest.fixture
 def empty(tmp_path):
     home = Home(tmp_path, user=None)

@@ -120,6 +120,8 @@ def test_without_auto_register_a_missing_schema_fails_and_a_known_one_is_used(ur
     with pytest.raises(Failed) as caught:
         careful.schema_id(f"{topic}-value", ONE)
     assert caught.value.code == "schema_missing"
+    assert f"{topic}-value" in caught.value.message
+    assert ONE in caught.value.hint
     number = RegistryClient(url).schema_id(f"{topic}-value", ONE)
     assert careful.schema_id(f"{topic}-value", ONE) == number
 

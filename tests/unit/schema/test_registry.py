@@ -187,6 +187,14 @@ def test_credentials_travel_as_basic_authentication(server):
     assert [base64.b64decode(token).decode() for token in sent] == ["anne:hun:ter2", "b:p@ss"]
 
 
+def test_a_schema_that_somebody_else_has_to_register_is_shown(server):
+    server.answer(404, {"error_code": 40403, "message": "Schema not found"})
+    error = refused(Failed, lambda: RegistryClient(server.url, auto_register=False).schema_id("t-value", '"string"'))
+    assert error.code == "schema_missing"
+    assert "t-value" in error.message
+    assert 'register it: "string"' in error.hint
+
+
 def test_a_token_travels_as_a_bearer(server):
     server.answer(200, [])
     RegistryClient(server.url, login=Login(token=Secret("t0ken"))).check()
