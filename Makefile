@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help venv demo test lint bench torture docs fuzz clean
+.PHONY: help venv demo test lint bench measure torture docs fuzz clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -31,6 +31,9 @@ bench: venv      ## measure beside Debezium, and write docs/BENCH.md; QUICK=1: s
 	@$(BIN)/python -c 'import matplotlib, pymysqlreplication' 2>/dev/null \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python tests/bench
+
+measure: venv    ## how long commands take on 300 tables, and what an install downloads: docs/MEASURES.md
+	$(BIN)/python tests/bench/commands.py
 
 docs: venv       ## the reference pages, from the models and the codes
 	$(BIN)/python -m connect.config.reference > docs/reference/configuration.md

@@ -81,6 +81,7 @@ def _name(path: str) -> str:
 def _sinks(kafka: str, registry: str, name: str, wanted: list[str]) -> str:
     # Only here: a database's file is written without a Kafka client.
     from connect.kafka.topics import Topics  # noqa: PLC0415
+    from connect.runtime.bookkeeping import NAMES, is_bookkeeping  # noqa: PLC0415 - likewise
 
     try:
         settings = KafkaConfig.model_validate({"bootstrap": kafka}).settings()
@@ -93,8 +94,8 @@ def _sinks(kafka: str, registry: str, name: str, wanted: list[str]) -> str:
         picked = [topic for topic in names if any(one.matches(topic) for one in patterns)]
     else:
         policies = topics.settings(names)
-        internal = (".positions", ".bootstrap", ".dead")
-        picked = [t for t in names if "compact" in policies[t]["cleanup.policy"] and not t.endswith(internal)]
+        compacted = [topic for topic in names if "compact" in policies[topic]["cleanup.policy"]]
+        picked = [topic for topic in compacted if not (topic.endswith(NAMES) and is_bookkeeping(settings, topic))]
     if not picked:
         what = "no topic matches" if wanted else "the cluster has no compacted topic that this principal sees"
         raise Failed("topics_none", what, hint=f"There are: {', '.join(names[:20]) or 'none'}; name them with --topic.")

@@ -19,7 +19,6 @@ from uuid import UUID
 
 import fastavro
 import pytest
-import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +41,7 @@ from connect.schema.model import TableId
 from connectors.mysql import compiled as mysql_compiled
 from connectors.mysql import text_rows
 from connectors.mysql.assembler import Assembler
+from connectors.mysql.binlog.nested import zstd
 from connectors.mysql.ddl import parse
 from connectors.mysql.gtid import GtidSet
 from connectors.mysql.position import LogPosition, MysqlPosition
@@ -449,7 +449,7 @@ def query(sql, thread=5):
 
 def compressed(events):
     plain = b"".join(struct.pack("<IBIIIH", 1, kind, 1, 19 + len(body), 0, 0) + body for kind, body in events)
-    data = zstandard.compress(plain)
+    data = zstd.compress(plain)
 
     def field(kind, value):
         return bytes([kind, len(value)]) + value

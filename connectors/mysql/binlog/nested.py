@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import sys
 import zlib
 from typing import TYPE_CHECKING, Final
 
-import zstandard
-
 from connect.errors import Failed
 from connectors.mysql.binlog.events import HEADER, HEADER_SIZE, Kind, packed
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +37,7 @@ _IS_COMPRESSED: Final = 0x80
 _LENGTH_SIZE: Final = 0x07
 _NEWER: Final = "Run a newer version of Connect."
 
-Readable = io.BufferedIOBase | zstandard.ZstdDecompressionReader
+Readable = io.BufferedIOBase | zstd.ZstdFile
 _ALGORITHM: Final = 0x70  # zlib is 0, and the only one
 
 
@@ -52,7 +56,7 @@ def payload_events(body: bytes, where: str) -> Iterator[tuple[int, int, bytes]]:
     data = io.BytesIO(body)
     data.seek(field[1])
     if compression == _ZSTD:
-        yield from _events(zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True), where)
+        yield from _events(zstd.ZstdFile(data), where)
     elif compression == _NONE:
         yield from _events(data, where)
     else:
@@ -64,7 +68,7 @@ def _events(data: Readable, where: str) -> Iterator[tuple[int, int, bytes]]:
         while header := _exactly(data, HEADER_SIZE, may_end=True):
             timestamp, kind, _, size, _, _ = HEADER.unpack(header)
             yield timestamp, kind, _exactly(data, size - HEADER_SIZE)
-    except (EOFError, zstandard.ZstdError):
+    except (EOFError, zstd.ZstdError):
         raise Failed("protocol", f"a compressed transaction is damaged {where}") from None
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from confluent_kafka import Producer
 
 from connect.cli import main as cli
 from connect.kafka.topics import STATE, Topics, TopicSpec
@@ -90,15 +91,25 @@ def test_a_password_stays_out_of_the_file(database, connect) -> None:
 
 
 def test_a_cluster_becomes_sinks_over_its_compacted_topics(kafka, connect, tmp_path: Path) -> None:
-    topic = f"init-{uuid.uuid4().hex[:8]}.public.orders"
+    prefix = f"init-{uuid.uuid4().hex[:8]}"
+    topic, positions, own = f"{prefix}.public.orders", f"{prefix}.public.positions", f"{prefix}.shop.positions"
     Topics({"bootstrap.servers": kafka}).create(
-        [TopicSpec(topic, 1, STATE), TopicSpec(f"{topic}.events", 1, {"cleanup.policy": "delete"})]
+        [
+            *(TopicSpec(name, 1, STATE) for name in (topic, positions, own)),
+            TopicSpec(f"{topic}.events", 1, {"cleanup.policy": "delete"}),
+        ]
     )
+    producer = Producer({"bootstrap.servers": kafka})
+    producer.produce(positions, b"{}", b'{"id": 1}')
+    producer.produce(own, b"{}", b"position")
+    assert producer.flush(20) == 0
     file = str(tmp_path / "sinks.yaml")
     code, _, err = connect("init", "--kafka", kafka, "-o", file)
     assert code == 0, err
     text = (tmp_path / "sinks.yaml").read_text()
     assert f"- {topic}\n" in text
+    assert f"- {positions}\n" in text  # a table that is called so
+    assert own not in text
     assert f"{topic}.events" not in text
     assert connect("validate", file)[0] == 0
 

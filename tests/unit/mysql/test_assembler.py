@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
-import zstandard
 
 from connect.compiled import COMPILED
 from connect.errors import Failed, Retriable
 from connect.record import Op
 from connect.schema.model import TableId, TableSchema
 from connectors.mysql.assembler import Assembler
+from connectors.mysql.binlog.nested import zstd
 from connectors.mysql.gtid import Gtid, GtidSet, GtidState
 from connectors.mysql.position import LogPosition, MysqlPosition
 from connectors.mysql.prepared import Prepared
@@ -490,7 +490,7 @@ def test_F55_a_compressed_transaction_is_read_as_if_it_were_not(build):
     inner = Log(begin=False, pos=0)
     inner.checksum = False
     inner.query("BEGIN").rows("a", "b").rows("c", kind=32).xid()
-    payload = zstandard.compress(b"".join(inner.events))
+    payload = zstd.compress(b"".join(inner.events))
     fields = b"\x02\x01\x00" + b"\x01\x03\xfc" + len(payload).to_bytes(2, "little") + b"\x00"
     log = Log().gtid(1).add(40, fields + payload).insert(2, "d")
     given = fed(build(), log).take()
