@@ -113,15 +113,18 @@ class PositionStore:
         producer.commit()
         return True
 
-    def move(self, producer: TransactionalProducer, into: PositionStore, name: str) -> None:
+    def move(
+        self, producer: TransactionalProducer, into: PositionStore, name: str, changed: Mapping[str, dict[str, Any]]
+    ) -> None:
         """Everything that is stored here goes into the store of connector ``name``, in one transaction: whole or not.
 
+        Notes that are ``changed`` arrive so.
         What stays is a note ``RENAMED`` with that name, so that a worker that still has the old one stops.
         """
         position, notes = self.read()
         assert position is not None  # noqa: S101 - the caller looked
         producer.begin()
-        into.send(producer, position, {**notes, RENAMED: None})
+        into.send(producer, position, {**notes, **changed, RENAMED: None})
         for note in notes:
             producer.send(self.topic, _NOTE + note.encode(), None, 0)
         producer.send(self.topic, _NOTE + RENAMED.encode(), orjson.dumps({"to": name}), 0)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connect.errors import ConfigError, Failed, Problem
 from connect.failpoints import failpoint
 from connect.kafka.positions import RENAMED, PositionStore
 from connect.kafka.producer import TransactionalProducer
 from connect.kafka.topics import Topics
+from connect.runtime.applied import source_options
 from connect.runtime.former_name import topics_of
 from connect.runtime.maintenance import known, refuse_while_running
+from connect.runtime.source_task import OPTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from connect.config.models import Config, SourceConfig
 
 
@@ -47,20 +51,23 @@ def rename_source(config: Config, old: str, new: str) -> list[str]:
     with closing(TransactionalProducer(settings, f"{config.name}-{old}-0")) as producer:
         producer.fence()
         failpoint("rename.after_fence")
-        if not _due(before, after, source, old):
+        notes = _due(before, after, source, old)
+        if notes is None:
             return []
-        before.move(producer, after, new)
+        before.move(producer, after, new, _renamed(notes, source, config.name))
     failpoint("rename.after_commit")
     return [f"The position of {old}, and all that is noted beside it, is {new}'s now: topic {after.topic}."]
 
 
-def _due(before: PositionStore, after: PositionStore, source: SourceConfig, old: str) -> bool:
-    """Whether there is something to move, and a place for it; False where it was moved already."""
+def _due(
+    before: PositionStore, after: PositionStore, source: SourceConfig, old: str
+) -> Mapping[str, dict[str, Any]] | None:
+    """The notes to move, once there is a place for them; None where they were moved already."""
     position, notes = before.read()
     taken, _ = after.read()
     if position is None:
         if notes.get(RENAMED) == {"to": source.name} and taken is not None:
-            return False
+            return None
         raise _nothing(before.topic, old)
     if taken is not None:
         message = f"{source.name} has a position of its own already, so it cannot take over {old}'s"
@@ -72,7 +79,16 @@ def _due(before: PositionStore, after: PositionStore, source: SourceConfig, old:
         message = f"{old} writes to {foreign}, and {source.name} would write to topics that begin with {prefix}"
         hint = f"Write under {source.name} the topic_prefix that {old} had: by default it is the source's name, {old}."
         raise Failed("rename_topics", message, hint=hint)
-    return True
+    return notes
+
+
+def _renamed(notes: Mapping[str, dict[str, Any]], source: SourceConfig, group: str) -> dict[str, dict[str, Any]]:
+    """What the old name stood for is spelt out now, which changes nothing: ``plan`` is not to call it a change."""
+    if OPTIONS not in notes:
+        return {}
+    named = tuple(source.plugin.names(source.options, group, source.name))
+    spelt = {key: value for key, value in source_options(source).items() if key.split(".")[0] in named}
+    return {OPTIONS: notes[OPTIONS] | spelt}
 
 
 def _check_names(config: Config, source: SourceConfig, old: str) -> None:
