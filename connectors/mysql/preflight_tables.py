@@ -61,12 +61,20 @@ def check_table(
         yield Finding(str(table), _PROBLEM, f"{table} is no base table", "take it out of `tables:`")
         return
     findings = [
+        *_versions(table, definition),
         *_columns(table, definition, options),
         *_key(table, definition, options),
         *_engine(table, definition),
         *_cascades(connection, server, table),
     ]
     yield from findings or [Finding(str(table), _OK, "it can be read, and its changes are in the log")]
+
+
+def _versions(table: TableId, definition: TableDefinition) -> Iterator[Finding]:
+    if definition.versioned:
+        message = "it keeps its old rows (WITH SYSTEM VERSIONING), which the log has as if they were current"
+        remedy = f"ALTER TABLE {quoted(table)} DROP SYSTEM VERSIONING; -- or take the table out of `tables:`"
+        yield Finding(str(table), _PROBLEM, message, remedy)
 
 
 def _unreadable(connection: Connection, account: str, table: TableId) -> Finding | None:

@@ -325,3 +325,13 @@ def test_statements_that_include_query_asks_for_and_that_are_not_logged_come_wit
 
     assert (found.severity.value == "ok", setting in found.remedy) == (there, not there)
     assert setting not in {finding.check for finding in world.findings()}
+
+
+def test_a_table_that_keeps_its_old_rows_is_a_problem(stack, tmp_path):
+    world = World(stack.mariadb, tmp_path)
+    world.sql("CREATE TABLE t (id int PRIMARY KEY) WITH SYSTEM VERSIONING")
+
+    [found] = [finding for finding in world.findings() if finding.check == f"{world.database}.t"]
+
+    assert (found.severity.value, "DROP SYSTEM VERSIONING" in found.remedy) == ("problem", True)
+    world.close()
