@@ -24,6 +24,8 @@ def snapshot(
 ) -> None:
     """Read tables anew while the log streams on: their rows come again as op r, keys that are gone are deleted.
 
+    Not so where snapshot.where hides rows: nobody can tell which are gone.
+
     Where a worker of yours runs the source, it is paused for a moment and begins at once; else its next start does.
 
     Exit codes: 0 done, 1 failed, 2 faults in the files, 3 not confirmed.

@@ -511,8 +511,9 @@ class SourceTask:
     def _progress(self, table: TableId, where: str | None, *, again: bool) -> TableProgress:
         """How far a table's snapshot is; ``again``: the log lacks changes of it, so the next run begins (rule N8).
 
-        So it does where an operator asked for it (``maintenance.read_again``); then the log lacks nothing. A new run is
-        noted no later than the source notes that it captures the table, so that a kill before its turn changes nothing.
+        So it does where an operator asked for it (``maintenance.read_again``), who may know of rows that went unlogged;
+        behind a ``where`` nobody can tell which. A new run is noted no later than the source notes that it captures the
+        table, so that a kill before its turn changes nothing.
         """
         note = self._notes.get(snapshot_note(table))
         if note is not None and not again and not note.get("again"):
@@ -522,7 +523,7 @@ class SourceTask:
         if note is not None:
             why = "an operator asked for it" if asked else "the log lacks changes of it"
             _LOG.warning("%s: %s is read again: %s", self._job.name, table, why)
-        since = None if asked else self._state_keys.ends(self._writers[table])
+        since = None if asked and where else self._state_keys.ends(self._writers[table])
         if since and where:
             raise _hidden(table, self._job.name)
         progress = TableProgress(run=run, since=since)

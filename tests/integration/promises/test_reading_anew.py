@@ -101,6 +101,29 @@ def test_a_table_is_read_again_at_an_operators_word_while_the_worker_runs(chain)
     assert Counter(op for op, _ in chain.ops("orders")) == {"r": 50}
 
 
+def test_N8_at_an_operators_word_keys_that_went_unlogged_leave_their_topic(chain):
+    warehouse = two_tables(chain)
+    chain.tables["public.orders"] = {"snapshot": {"where": "id > 5"}}
+    chain.start()
+    chain.streaming()
+    chain.caught_up()
+    chain.sql("UPDATE orders SET name = 'hidden' WHERE id = 1")
+    [(publication,)] = chain.sql("SELECT pubname FROM pg_publication WHERE pubdelete")
+    chain.sql(f"ALTER PUBLICATION {publication} SET (publish = 'insert, update, truncate')")
+    chain.sql("DELETE FROM people WHERE id = 31")
+    chain.sql(f"ALTER PUBLICATION {publication} SET (publish = 'insert, update, delete, truncate')")
+    chain.caught_up()
+
+    read_again(load_config([chain.folder / "chain.yaml"]), "s", ["public.people", "public.orders"])
+    chain.wait("its next run is done", lambda: chain.notes()["snapshot:public.people"] == DONE_AGAIN | {"rows": 49})
+    chain.wait("and the other's", lambda: chain.notes()["snapshot:public.orders"]["done"])
+    chain.caught_up()
+
+    assert chain.rows(warehouse, ROWS.format("people")) == chain.sql(ROWS.format("people"))
+    assert len(chain.folded("people")) == 49
+    assert chain.folded("orders")[1,] == {"id": 1, "name": "hidden"}
+
+
 DONE_AGAIN = {"run": 2, "after": ["50"], "rows": 0, "done": True}
 
 
