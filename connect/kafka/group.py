@@ -172,7 +172,8 @@ class GroupCalls:
 
     def __init__(self, settings: Mapping[str, Any], group: str) -> None:
         """``settings``: librdkafka settings of the connection; ``group``: the consumer group's id."""
-        self._admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
+        with kafka_errors("connecting to Kafka"):
+            self._admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
         self._group = group
 
     def roll(self) -> Roll:
@@ -222,22 +223,22 @@ class Place:
         self.lost = False
         self._assigned = assigned
         self._make(settings, topics)
-        self._consumer = Consumer(
-            {
-                **settings,
-                "group.id": group,
-                "client.id": member.client_id,
-                "session.timeout.ms": int(SESSION_SECONDS * 1000),
-                "heartbeat.interval.ms": int(_HEARTBEAT_SECONDS * 1000),
-                "max.poll.interval.ms": int(_POLL_SECONDS * 1000),
-                "partition.assignment.strategy": "range",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "latest",
-                "error_cb": hears(settings),
-            },
-            logger=LOGGER,
-        )
         with kafka_errors(f"joining consumer group {group}"):
+            self._consumer = Consumer(
+                {
+                    **settings,
+                    "group.id": group,
+                    "client.id": member.client_id,
+                    "session.timeout.ms": int(SESSION_SECONDS * 1000),
+                    "heartbeat.interval.ms": int(_HEARTBEAT_SECONDS * 1000),
+                    "max.poll.interval.ms": int(_POLL_SECONDS * 1000),
+                    "partition.assignment.strategy": "range",
+                    "enable.auto.commit": False,
+                    "auto.offset.reset": "latest",
+                    "error_cb": hears(settings),
+                },
+                logger=LOGGER,
+            )
             self._consumer.subscribe(
                 sorted(topics), on_assign=self._on_assign, on_revoke=lambda *_: None, on_lost=self._on_lost
             )

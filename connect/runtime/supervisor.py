@@ -282,6 +282,8 @@ class Supervisor:
             message = f"Taken over by another worker: {standing.owner}.\nRun one of them: connect explain fenced"
             one.history.end(State.FENCED, "fenced", message, now)
             return
+        if state is State.FAILED and one.process is None and one.start_at is None and one.begun_at is None:
+            return  # its process does not even start
         if one.begun_at is not None:  # it went ahead where nobody was to be seen; the group knows better
             self._halt(one, paused=False)
             one.begun_at = None
