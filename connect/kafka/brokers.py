@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AclBindingFilter,
     AclOperation,
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 10.0
 _COPIES: Final = 3
+_UNKNOWN: Final = "who else may write to our topics is not known"
+_LOOK: Final = "Describe on the cluster lets doctor look."
 _WRITING: Final = frozenset({AclOperation.WRITE, AclOperation.ALL})
 
 
@@ -70,14 +71,18 @@ def writers(settings: Mapping[str, Any], ours: str, begins: Sequence[str]) -> It
         ResourceType.TOPIC, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ALLOW
     )
     try:
-        admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
-        found = admin.describe_acls(every, request_timeout=_SECONDS).result()
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.SECURITY_DISABLED:
-            yield Finding("writers", Severity.OK, "the cluster has no ACLs: everybody may write to our topics")
-            return
-        message = f"who else may write to our topics is not known: {error.args[0].str()}"
-        yield Finding("writers", Severity.WARNING, message, "Describe on the cluster lets `connect doctor` look.")
+        with kafka_errors("asking the brokers for ACLs"):
+            admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
+            cluster = admin.describe_cluster(include_authorized_operations=True, request_timeout=_SECONDS).result()
+            found = admin.describe_acls(every, request_timeout=_SECONDS).result()
+    except ConnectError as error:
+        yield Finding("writers", Severity.WARNING, f"{_UNKNOWN}: {error.message}", _LOOK)
+        return
+    if AclOperation.DESCRIBE not in (cluster.authorized_operations or ()):  # the answer is an empty list then
+        yield Finding("writers", Severity.WARNING, f"{_UNKNOWN}: ACLs are not shown to us", _LOOK)
+        return
+    if not found:
+        yield Finding("writers", Severity.OK, "the cluster has no ACLs of topics: who may log in may write to ours")
         return
     yield from others([acl for acl in found if acl.operation in _WRITING], ours, begins)
 

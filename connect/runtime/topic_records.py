@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from connect.api.sink import TopicPartition
 from connect.errors import ConnectError, RecordError
+from connect.kafka.client import READERS
 from connect.kafka.consumer import Limits, Raw, SinkConsumer
 from connect.record import UNAVAILABLE, Row, SinkRecord
 from connect.schema.model import UNAVAILABLE_PLACEHOLDER
@@ -62,7 +63,7 @@ def read_topic(
         Retriable: The brokers or the registry are not there.
         Failed: A schema that the registry does not know.
     """
-    consumer = SinkConsumer(settings, "connect-topic-show")  # names no group: nothing is committed
+    consumer = SinkConsumer(settings, READERS)  # joins no group: nothing is committed
     try:
         ends = _assign(consumer, query)
         shown = 0
