@@ -36,6 +36,8 @@ SESSION_SECONDS: Final = 6.0  # the least that brokers allow by default; a dead 
 _HEARTBEAT_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 15.0  # a member that does not poll for so long is suspended as a whole
 _REQUEST_SECONDS: Final = 2.0
+_ANSWER_SECONDS: Final = 5.0  # of brokers that are there
+INTERNAL_TOPIC: Final = "__consumer_offsets"  # of all, the one whose metadata a group's members need
 _FIRST_TICKET: Final = 5_000_000_000
 _CLIENT_ID: Final = re.compile(r"connect:(\d{10}):([^:]*):(\d+):(\d+):([0-9a-f]*):(\d+)")
 _SETTLED: Final = frozenset({ConsumerGroupState.STABLE, ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD})
@@ -168,13 +170,13 @@ class Roll:
 
 
 class GroupCalls:
-    """Questions to a group's coordinator, over one admin connection."""
+    """Questions to a group's coordinator."""
 
     def __init__(self, settings: Mapping[str, Any], group: str) -> None:
         """``settings``: librdkafka settings of the connection; ``group``: the consumer group's id."""
-        with kafka_errors("connecting to Kafka"):
-            self._admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
+        self._settings = settings
         self._group = group
+        self._admin: AdminClient | None = None
 
     def roll(self) -> Roll:
         """Who is in the group besides this process.
@@ -183,14 +185,26 @@ class GroupCalls:
             Retriable: The coordinator does not answer.
             Failed: ``kafka_permission``: the principal may not DESCRIBE the group.
         """
-        with kafka_errors(f"describing consumer group {self._group}"):
-            [future] = self._admin.describe_consumer_groups([self._group], request_timeout=_REQUEST_SECONDS).values()
-            try:
-                found = future.result()
-            except KafkaException as error:
-                if error.args[0].code() in _NO_COORDINATOR:
-                    return Roll({}, settled=False)  # it moves, or the cluster's first group is being made
-                raise
+        try:
+            with kafka_errors(f"describing consumer group {self._group}"):
+                return self._roll()
+        except ConnectError:
+            self._admin = None  # a client whose question ran out of time is not asked again: see _roll
+            raise
+
+    def _roll(self) -> Roll:
+        if self._admin is None:
+            self._admin = AdminClient({**self._settings, "error_cb": hears(self._settings)}, logger=LOGGER)
+        # librdkafka 2.16 aborts the process where brokers come up while such a question runs out of time
+        # (rd_kafka_enq_once_del_source_return). So it is asked of brokers that answer.
+        self._admin.list_topics(INTERNAL_TOPIC, _REQUEST_SECONDS)
+        [future] = self._admin.describe_consumer_groups([self._group], request_timeout=_ANSWER_SECONDS).values()
+        try:
+            found = future.result()
+        except KafkaException as error:
+            if error.args[0].code() in _NO_COORDINATOR:
+                return Roll({}, settled=False)  # it moves, or the cluster's first group is being made
+            raise
         members: dict[Member, frozenset[str]] = {}
         for one in found.members:
             member = Member.parse(one.client_id)
