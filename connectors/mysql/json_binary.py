@@ -78,9 +78,10 @@ def patched_text(cell: bytes, diffs: bytes) -> str:
     try:
         for operation, path, value in _operations(diffs):
             _apply(root, operation, [0, *path], value)
+        [document] = root  # a removal of all of it leaves none
     except (LookupError, TypeError, ValueError):
         raise misfit() from None
-    return _node_text(root[0])
+    return _node_text(document)
 
 
 def _document(cell: bytes, build: _Build) -> Any:

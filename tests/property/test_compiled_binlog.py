@@ -513,7 +513,7 @@ class History:
     def __init__(self, options):
         self.options, self.maps, self.altered = options, {}, 0
 
-    def statement(self, _database, sql, _mode, _where):
+    def statement(self, _database, sql, _mode, _where, _databases):
         self.altered += sql.startswith("ALTER")
         truncated = (self.table("t").shape,) if sql.startswith("TRUNCATE") else ()
         return SimpleNamespace(notes={}, truncated=truncated, data=False, warning="")

@@ -91,6 +91,7 @@ def test_F54_diffs_are_applied_one_after_another(diffs, text):
         diff(2, "$.a[0]"),
         diff(0, "$..", b"\x04\x00"),
         diff(7, "$.c", b"\x04\x00"),
+        diff(2, "$"),
     ],
 )
 def test_F54_a_diff_that_does_not_fit_the_document_is_refused(diffs):
