@@ -30,7 +30,7 @@ from connect.runtime.applied import (
 from connect.runtime.difference import Change, TableNow, option_changes, stopped_by, table_changes, topic_changes
 from connect.runtime.discovered import discover
 from connect.runtime.planned import Plan, PlannedOption, PlannedSink, PlannedSource, PlannedTable, PlannedTopic
-from connect.runtime.source_task import OPTIONS
+from connect.runtime.source_job import OPTIONS
 from connect.runtime.standing import SINK_RATE, SOURCE_RATE, SinkStanding, SourceStanding, Standings
 from connect.runtime.table_identity import identity, not_ours, topic_gone
 from connect.runtime.tasks import SinkTopics, registry_client, source_job
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from connect.api.preflight import Finding
     from connect.config.models import Config, SinkConfig, SourceConfig
     from connect.kafka.topics import Topic
-    from connect.runtime.source_task import SourceJob
+    from connect.runtime.source_job import SourceJob
     from connect.schema.avro import Subject
     from connect.schema.formats import SourceBlock
     from connect.schema.model import TableSchema

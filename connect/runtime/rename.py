@@ -13,7 +13,7 @@ from connect.kafka.topics import Topics
 from connect.runtime.applied import source_options
 from connect.runtime.former_name import topics_of
 from connect.runtime.maintenance import known, refuse_while_running
-from connect.runtime.source_task import OPTIONS
+from connect.runtime.source_job import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,20 +13,18 @@ import os
 import socket
 import time
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from connect.api.position import Resume
-from connect.api.tables import View
 from connect.errors import ConnectError, Failed, Fenced, Retriable
 from connect.failpoints import failpoint
 from connect.kafka.outbox import Outbox
-from connect.kafka.positions import VERSION, VERSION_NOTE, PositionStore, holds_records
+from connect.kafka.positions import VERSION, VERSION_NOTE, PositionStore
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS, TransactionalProducer
-from connect.kafka.topics import STATE, Topic, Topics, TopicSpec, events_settings
-from connect.record import ChangeEvent, Op, plain_shape
-from connect.runtime.former_name import FirstStart, check_name
+from connect.kafka.topics import Topics
+from connect.record import ChangeEvent, Op
 from connect.runtime.guest import (
     ChunkReader,
     Guest,
@@ -35,38 +33,33 @@ from connect.runtime.guest import (
     snapshot_note,
 )
 from connect.runtime.keyless import KeylessFilter, read_keyless
-from connect.runtime.report import State, TableReport, TaskReport
 from connect.runtime.shape_history import ShapeHistory
 from connect.runtime.snapshot_rate import NOTE as RATE
 from connect.runtime.snapshot_rate import SnapshotRate
+from connect.runtime.source_job import OPTIONS
+from connect.runtime.source_report import SourceReport
+from connect.runtime.source_topics import SourceTopics
 from connect.runtime.state_keys import StateKeys
 from connect.runtime.stream_writer import StreamWriter
 from connect.runtime.table_identity import (
-    check_identity,
-    clear_before,
-    identity,
-    identity_note,
     known_columns,
-    not_ours,
     still_masked,
-    topic_gone,
 )
 from connect.runtime.table_watch import TableWatch
 from connect.runtime.table_writer import TableWriter
 from connect.runtime.truncate import key_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from connect.api.position import Position
     from connect.api.snapshots import Chunk, Snapshots
-    from connect.api.source import Source, SourceBatch, SourceContext
+    from connect.api.source import Source, SourceBatch
     from connect.api.tables import TableInfo, TableOptions
-    from connect.config.window import Window
-    from connect.runtime.discovered import Discovered
+    from connect.runtime.source_job import SourceJob
     from connect.runtime.table_writer import Pipeline
-    from connect.schema.formats import Encoder, Format, Reader, SourceBlock
+    from connect.schema.formats import Encoder
     from connect.schema.model import TableId
 
 _LOG: Final = logging.getLogger("connect.source")
@@ -79,90 +72,25 @@ _SPLIT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 3_000
 _COMMIT_ROWS: Final = 50_000  # so many changes, or so many seconds of them, are one Kafka transaction while more arrive
 _COMMIT_SECONDS: Final = 0.05
 _HELD_BYTES: Final = 32 * 2**20  # invariant 7: of records that wait while the last transaction commits
-_REPORT_SECONDS: Final = 0.5
 _OWNER: Final = "owner"  # the note with the name of the process that fenced last
-OPTIONS: Final = "options"  # the note with the connector's options at its last start
 _OWNER_SECONDS: Final = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class SourceJob:
-    """All that a source task is built from.
-
-    Attributes:
-        name: The connector's name in the file.
-        group: The worker group's name.
-        kafka: librdkafka settings of the connection.
-        discover: The tables to capture, as the server has them now.
-        context: What the plugin is given, for these tables, and where it says what it waits for.
-        build: Build the plugin's source.
-        wire: Build the format, from the notes that were stored.
-        form: Its name: Avro or JSON.
-        block: The envelope's constant part.
-        pipeline: The file's transforms, for these tables and the columns that they are known with.
-        may_break: Whether the operator allowed incompatible schemas of all these topics, in the registry.
-        reader: Reads keys back from topics.
-        topic: The topic of a table's view; the table is named as its transforms leave it.
-        max_rows_per_second: Of snapshots.
-        window: Hours in which snapshots read; None for any time.
-        applied: Its options as they are noted, for ``plan`` to compare with later ones.
-        adopt: Whether topics that hold records of somebody else may be written to.
-        widens: Whether a pattern may name tables that appear while it runs.
-        report: Told the whole state about twice a second.
-        stopping: True once the task should end.
-    """
-
-    name: str
-    group: str
-    kafka: Mapping[str, Any]
-    discover: Callable[[], Discovered]
-    context: Callable[[Mapping[TableId, TableOptions], Callable[[str], None]], SourceContext]
-    build: Callable[[SourceContext], Source]
-    wire: Callable[[Mapping[str, dict[str, Any]]], Format]
-    form: str
-    block: Callable[[Source], SourceBlock]
-    pipeline: Callable[[Mapping[TableId, TableOptions], Mapping[TableId, frozenset[str]]], Pipeline]
-    may_break: Callable[[tuple[str, ...]], bool]
-    reader: Reader
-    topic: Callable[[TableId, View], str]
-    max_rows_per_second: int | None
-    window: Window | None
-    applied: Mapping[str, Any] = field(default_factory=dict)
-    adopt: bool
-    widens: bool
-    report: Callable[[TaskReport], None]
-    stopping: Callable[[], bool]
-
-
-@dataclass
-class _Rate:
-    """Rows a second since the last look."""
-
-    at: float = field(default_factory=time.monotonic)
-    rows: int = 0
-
-    def since(self, rows: int, now: float) -> float:
-        rate = (rows - self.rows) / max(now - self.at, 1e-9)
-        self.at, self.rows = now, rows
-        return rate
 
 
 class SourceTask:
     """One run of a source, from fence to stop. Any error ends it; the retry table decides whether another follows."""
 
     _position: Position  # after what was sent last
+    _table_topics: SourceTopics
 
     def __init__(self, job: SourceJob) -> None:
         self._job = job
-        self._report = TaskReport()
+        self._report = SourceReport(job.report)
         self._topics = Topics(job.kafka)
         self._store = PositionStore(job.kafka, self._topics, job.group, job.name, job.stopping)
         self._producer: TransactionalProducer | None = None
         self._source: Source | None = None
         self._guest: Guest | None = None
         self._writers: dict[TableId, TableWriter] = {}
-        self._topic_names: dict[TableId, dict[View, str]] = {}
-        self._known: dict[str, Topic] = {}
         self._notes: dict[str, dict[str, Any]] = {}  # as stored
         self._pending: dict[str, dict[str, Any] | None] = {}  # to ride with the next position
         self._owner = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
@@ -179,9 +107,6 @@ class SourceTask:
         self._chunk_at = 0.0  # when the last chunk was sent
         self._pace = SnapshotRate()
         self._changes = 0  # of the stream, since then
-        self._reported_at = 0.0
-        self._rates: dict[TableId, _Rate] = {}
-        self._reports: dict[TableId, TableReport] = {}
         self._keyless: KeylessFilter | None = None
         self._snapshots: Snapshots | None = None
         self._watch: TableWatch | None = None
@@ -307,16 +232,17 @@ class SourceTask:
         self._claim(tables, stored)
         resume = None if stored is None else Resume(source.position.from_json(stored), self._notes)
         pipeline = job.pipeline(options, columns)
-        self._name_topics(tables, pipeline)
+        topics = self._table_topics = SourceTopics(job, self._topics, self._notes, self._remember)
+        topics.name(tables, pipeline)
         if resume is None:
-            self._check_name(context.peers)
-        self._check_identities(tables)
+            topics.check_name(context.peers)
+        topics.check_identities(tables)
         if self._notes.get(OPTIONS) != job.applied:
             self._pending[OPTIONS] = dict(job.applied)
-        self._ensure_topics(options)
+        topics.ensure(options)
         self._position = source.open(resume)
         failpoint("source.after_open")
-        self._state_keys = StateKeys(job.kafka, self._topics, self._known, job.reader, self._rest)
+        self._state_keys = StateKeys(job.kafka, self._topics, topics.known, job.reader, self._rest)
         self._make_writers(source, tables, pipeline)
         self._tell_uncaptured(found.uncaptured)
         self._begin_guest(source, tables)
@@ -330,7 +256,7 @@ class SourceTask:
     def _tell_uncaptured(self, tables: Mapping[TableId, str]) -> None:
         for table, remedy in tables.items():
             _LOG.warning("%s: %s is NOT CAPTURED, the log does not carry it: %s", self._job.name, table, remedy)
-            self._report.tables[str(table)] = TableReport(phase="uncaptured", note=f"NOT CAPTURED: {remedy}")
+            self._report.add_uncaptured(table, f"NOT CAPTURED: {remedy}")
 
     def _take_up_tables(self) -> None:
         """Tables appeared that the file's patterns name: a new start captures them, and goes on where this one ends."""
@@ -359,69 +285,9 @@ class SourceTask:
         for name in gone:
             del self._notes[name]
 
-    def _check_name(self, peers: AbstractSet[str]) -> None:
-        """At a first start: is this a source that had another name?"""
-        job = self._job
-        tables = {str(table): set(names.values()) for table, names in self._topic_names.items()}
-        start = FirstStart(
-            group=job.group, name=job.name, peers=peers, tables=tables, notes=self._notes, adopt=job.adopt
-        )
-        for warning in check_name(job.kafka, self._topics, start):
-            _LOG.warning("%s", warning)
-
     def _new_producer(self, timeout_ms: int) -> TransactionalProducer:
         job = self._job
         return TransactionalProducer(job.kafka, f"{job.group}-{job.name}-0", timeout_ms, job.stopping)
-
-    def _name_topics(self, tables: Mapping[TableId, tuple[TableInfo, TableOptions]], pipeline: Pipeline) -> None:
-        """A route transform renames a table; every transform must fit the table as it is now."""
-        for table, (info, choice) in tables.items():
-            target = pipeline.shape(plain_shape(info.schema)).schema.table
-            self._topic_names[table] = {view: self._job.topic(target, view) for view in choice.views}
-
-    def _check_identities(self, tables: Mapping[TableId, tuple[TableInfo, TableOptions]]) -> None:
-        for table, (info, choice) in tables.items():
-            name = identity_note(table)
-            now = identity(info, choice, self._topic_names[table], self._job.form)
-            before = self._notes.get(name)
-            if before is not None:
-                check_identity(table, before, now)
-                for sentence in clear_before(table, before, now):
-                    _LOG.warning("%s: %s", self._job.name, sentence)
-            if before != now:
-                self._pending[name] = now
-
-    def _ensure_topics(self, options: Mapping[TableId, TableOptions]) -> None:
-        specs: dict[str, TopicSpec] = {}
-        owner: dict[str, TableId] = {}
-        for table, choice in options.items():
-            for view, name in self._topic_names[table].items():
-                if name in specs:
-                    message = f"tables {owner[name]} and {table} would both be written to topic {name}"
-                    raise Failed("topic_collision", message, hint="Give one of them a route transform, or exclude it.")
-                settings = dict(STATE) if view is View.STATE else events_settings(choice.events_keep_ms)
-                specs[name], owner[name] = TopicSpec(name, choice.partitions, settings), table
-        self._refuse_lost_topics(list(specs))
-        self._known = self._topics.ensure(list(specs.values()))
-        for name, topic in self._known.items():
-            self._check_topic(topic, self._notes.get(f"topic:{name}"))
-
-    def _refuse_lost_topics(self, names: list[str]) -> None:
-        noted = [name for name in names if f"topic:{name}" in self._notes]
-        present = self._topics.describe(noted)
-        lost = [name for name in noted if name not in present]
-        if lost:
-            raise topic_gone(lost[0], self._job.name)
-
-    def _check_topic(self, topic: Topic, note: Mapping[str, Any] | None) -> None:
-        if note is None:
-            if not self._job.adopt and holds_records(self._job.kafka, topic.name, self._ends_of(topic)):
-                raise not_ours(topic.name, self._job.name)
-            self._pending[f"topic:{topic.name}"] = {"id": topic.id, "partitions": topic.partitions}
-        elif note["id"] != topic.id:
-            message = f"topic {topic.name} was deleted and made again: its id is {topic.id}, we wrote to {note['id']}"
-            hint = "What was in it is gone. Start the source anew under another name, or restore the topic."
-            raise Failed("topic_id_changed", message, hint=hint)  # F98
 
     def _make_writers(
         self, source: Source, tables: Mapping[TableId, tuple[TableInfo, TableOptions]], pipeline: Pipeline
@@ -431,12 +297,12 @@ class SourceTask:
         common = job.block(source)
         for table, (info, choice) in tables.items():
             block = common if common.database else replace(common, database=table.schema)
-            may_break = partial(job.may_break, tuple(self._topic_names[table].values()))
+            may_break = partial(job.may_break, tuple(self._table_topics.names[table].values()))
             history = ShapeHistory(table, choice, self._notes, self._remember, may_break)
             self._writers[table] = TableWriter(
                 table,
                 choice,
-                self._topic_names[table],
+                self._table_topics.names[table],
                 wire=wire,
                 block=block,
                 pipeline=pipeline,
@@ -444,8 +310,7 @@ class SourceTask:
                 bound=self._bound,
             )
             note = "" if info.can_change else "its UPDATEs and DELETEs are NOT CAPTURED: it has no replica identity"
-            self._reports[table] = self._report.tables[str(table)] = TableReport(phase="streaming", note=note)
-            self._rates[table] = _Rate()
+            self._report.add(table, note)
 
     def _remember(self, name: str, note: dict[str, Any] | None) -> None:
         self._pending[name] = note
@@ -472,13 +337,13 @@ class SourceTask:
         rejoined: AbstractSet[TableId] = getattr(source, "rejoined", frozenset())
         progress = {}
         for table, (_, choice) in tables.items():
-            report = self._reports[table]
+            report = self._report.tables[table]
             if table in keyless or choice.snapshot == "never":
                 if table in rejoined and (choice.snapshot == "never" or snapshot_note(table) in self._notes):
                     raise _missed(table, self._job.name)
                 continue
             progress[table] = self._progress(table, choice.where, again=table in rejoined)
-            report.rows = self._rates[table].rows = progress[table].rows
+            self._report.resume(table, progress[table].rows)
             if not progress[table].done:
                 report.phase, report.total = "snapshot", snapshots.estimate(table)[0]
         for table in keyless:
@@ -500,7 +365,7 @@ class SourceTask:
                 self._guest.lacks(owner, bytes.fromhex(note["record_key"]), tuple(note["key"]))
         self._stream = StreamWriter(
             self._writers,
-            self._reports,
+            self._report.tables,
             self._guest,
             self._keyless,
             self._state_keys,
@@ -530,12 +395,9 @@ class SourceTask:
         self._pending[snapshot_note(table)] = progress.to_note()
         return progress
 
-    def _ends_of(self, topic: Topic) -> list[int]:
-        return self._topics.ends(topic.name, topic.partitions)
-
     def _read_keyless(self, table: TableId, snapshots: Snapshots) -> None:
         """A table without a key goes into one Kafka transaction, so that a cut leaves nothing visible (DESIGN §5)."""
-        report = self._reports[table]
+        report = self._report.tables[table]
         report.phase, report.total = "snapshot", snapshots.estimate(table)[0]
         self._tell(force=True)
         writer = self._writers[table]
@@ -584,7 +446,7 @@ class SourceTask:
         since = progress.since if chunk.done and not ready.keys else None
         if since:  # it is not done before what it did not meet is deleted
             self._pending[snapshot_note(ready.table)] = replace(progress, done=False).to_note()
-        self._report.records += sent
+        self._report.counts.records += sent
         self._dirty = True
         failpoint("snapshot.before_commit")
         self._start_commit()
@@ -596,7 +458,7 @@ class SourceTask:
             self._dirty = True
             self._commit()
         if not ready.keys:
-            report = self._reports[ready.table]
+            report = self._report.tables[ready.table]
             report.rows, report.phase = progress.rows, "streaming" if progress.done else "snapshot"
 
     def _sweep(self, writer: TableWriter, chunk: Chunk, since: list[int]) -> None:
@@ -608,7 +470,7 @@ class SourceTask:
         event = ChangeEvent(Op.DELETE, shape, None, None, chunk.source, chunk.ts_us)
         rows = key_rows(shape, gone, partial(self._state_keys.values, writer))
         self._sweeping = True
-        self._report.records += writer.delete(event, rows, self._transaction().send, time.time_ns() // 1000)
+        self._report.counts.records += writer.delete(event, rows, self._transaction().send, time.time_ns() // 1000)
         self._sweeping = False
 
     def _rest(self) -> None:
@@ -633,14 +495,14 @@ class SourceTask:
         assert stream is not None  # noqa: S101 - _start built it
         truncated = stream.truncated(batch)
         if batch.events and not truncated:
-            self._report.records += stream.send(batch, truncated, self._outbox)
+            self._report.counts.records += stream.send(batch, truncated, self._outbox)
         return truncated
 
     def _send_truncated(self, batch: SourceBatch, truncated: set[TableId]) -> None:
         """Send a batch whose deletes are read back: not held, since they may be many."""
         assert self._stream is not None  # noqa: S101 - _start built it
         self._commit()  # the topic is read back at this point: all that came before must be readable
-        self._report.records += self._stream.send(batch, truncated, self._transaction())
+        self._report.counts.records += self._stream.send(batch, truncated, self._transaction())
 
     # --- commit ------------------------------------------------------------------------------------------------
 
@@ -686,36 +548,21 @@ class SourceTask:
         self._source.acknowledge(position)  # Invariant 1: durable before acknowledged.
         failpoint("source.after_acknowledge")
         self._committing, self._durable = None, position
-        self._report.transactions += 1
+        self._report.counts.transactions += 1
 
     # --- telling -----------------------------------------------------------------------------------------------
 
     def _say(self, message: str) -> None:
-        if message != self._report.message:
-            self._report.message = message
+        if self._report.say(message):
             self._tell(force=True)
 
     def _tell(self, *, force: bool) -> None:
-        now = time.monotonic()
-        if not force and now - self._reported_at < _REPORT_SECONDS:
-            return
-        self._reported_at = now
         report = self._report
+        if not force and not report.is_due():
+            return
         if self._guest is not None and self._source is not None:
-            report.complete = not any(table.phase == "snapshot" for table in self._reports.values())
-            report.state = State.STREAMING if report.complete else State.SNAPSHOTTING
-            lag = self._source.lag()
-            report.lag_bytes, report.lag_seconds, report.retained_bytes = lag.bytes, lag.seconds, lag.retained_bytes
-            report.position = (self._durable or self._position).to_json()
-            report.skipped = getattr(self._source, "skipped", 0)
-        for table, rate in self._rates.items():
-            row = self._reports[table]
-            row.per_second = rate.since(row.rows + row.changes, now)
-            if row.phase == "snapshot" and row.total and row.per_second > 0:
-                row.eta_seconds = max(row.total - row.rows, 0) / row.per_second
-            else:
-                row.eta_seconds = None
-        self._job.report(report)
+            report.stands(self._source, self._durable or self._position)
+        report.tell()
 
     def close(self) -> None:
         """Let go of everything, in the order in which others wait for it. Idempotent."""

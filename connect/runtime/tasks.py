@@ -14,7 +14,8 @@ from connect.runtime.applied import sink_options, source_options, target_options
 from connect.runtime.bookkeeping import NAMES, is_bookkeeping
 from connect.runtime.discovered import Discovered, discover
 from connect.runtime.sink_task import SinkSettings, SinkTask
-from connect.runtime.source_task import SourceJob, SourceTask
+from connect.runtime.source_job import SourceJob
+from connect.runtime.source_task import SourceTask
 from connect.runtime.status_file import folder as state_folder
 from connect.schema.avro import AvroFormat
 from connect.schema.formats import SourceBlock

@@ -18,7 +18,8 @@ from connect.kafka.positions import PositionStore, read_to
 from connect.kafka.topics import Topics
 from connect.record import ChangeEvent, Op, plain_row, plain_shape
 from connect.runtime.discovered import Discovered
-from connect.runtime.source_task import SourceJob, SourceTask
+from connect.runtime.source_job import SourceJob
+from connect.runtime.source_task import SourceTask
 from connect.schema.formats import SourceBlock
 from connect.schema.json import JsonFormat
 from connect.schema.model import Field, Kind, TableId, TableSchema, Type
