@@ -74,7 +74,8 @@ def _source(where: Where, tables: Sequence[TableInfo]) -> Iterator[str]:
     if personal:
         yield "# mask_key: ${env:MASK_KEY}  # for `mask: {column: hash}`: 16 characters or more; openssl rand -hex 32"
     yield "sources:"
-    yield f"  {_text(where.prefix)}:  # the topics' prefix too: {where.prefix}.<schema>.<table>"
+    example = tables[0].table if tables else "<schema>.<table>"
+    yield f"  {_text(where.prefix)}:  # the topics' prefix too: {where.prefix}.{example}"
     yield f"    plugin: {where.plugin}"
     yield f"    url: {_text(where.url)}"
     yield "    tables:"
