@@ -89,13 +89,21 @@ def test_kill_9_of_the_starter_leaves_no_server():
     eventually(lambda: not is_running(server))
 
 
+def interrupted(process):
+    """Its exit code after Ctrl-C; one that goes on is killed, or it would be waited for."""
+    process.send_signal(signal.SIGINT)
+    try:
+        return process.wait(60)
+    finally:
+        process.kill()
+
+
 def test_ctrl_c_ends_a_stack_in_the_foreground():
     command = [*CLI, "up", "--only", "postgres", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as up:
         addresses = json.loads(up.stdout.readline())
         [state] = status_of(addresses)
-        up.send_signal(signal.SIGINT)
-        code = up.wait(30)
+        code = interrupted(up)
 
     assert code == 130
     assert not is_running(state["servers"]["postgres"]["pid"])
@@ -107,8 +115,7 @@ def test_ctrl_c_while_servers_start_leaves_nothing_running():
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
         eventually(lambda: descendants(up.pid))
         processes = descendants(up.pid)
-        up.send_signal(signal.SIGINT)
-        code = up.wait(60)
+        code = interrupted(up)
 
     assert code == 130
     eventually(lambda: not any(is_running(pid) for pid in processes))
