@@ -324,7 +324,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "kafka_permission": Explanation(
         "The worker's principal lacks a right on a topic, a group or a transactional id.",
         _WAITS,
-        "Grant it with kafka-acls.sh --add; connect doctor FILE prints each line that is missing.",
+        "Grant it with kafka-acls.sh --add; connect plan --acls FILE prints every right that the file needs.",
     ),
     "kafka_settings": Explanation(
         "The brokers or the client library refuse a setting of the connection.",

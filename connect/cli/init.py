@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import typer
 
+from connect.cli.urls import clear
 from connect.config import sketch
 from connect.config.keys import KafkaConfig
 from connect.config.patterns import pattern
 from connect.config.plugins import for_url
-from connect.config.references import resolve
-from connect.errors import ConfigError, Failed, Problem
+from connect.errors import Failed
 from connect.runtime.peek import chosen, validated
 
 
@@ -60,13 +60,10 @@ def init(  # noqa: PLR0913, PLR0917 - each is an option of the command
 
 
 def _source(url: str, kafka: str, registry: str, name: str | None, tables: list[str]) -> tuple[str, str]:
-    try:
-        clear = resolve(url)
-    except LookupError as error:
-        raise ConfigError([Problem("URL", str(error.args[0]), str(error.args[-1]))]) from None
-    plugin = for_url(clear)
-    found = chosen(plugin.discover(validated(plugin, {"url": clear})), tables)
-    group = name or _name(urlsplit(clear).path)
+    resolved = clear(url)
+    plugin = for_url(resolved)
+    found = chosen(plugin.discover(validated(plugin, {"url": resolved})), tables)
+    group = name or _name(urlsplit(resolved).path)
     variable = f"{re.sub('[^A-Z0-9]', '_', group.removesuffix('-cdc').upper())}_PASSWORD"
     shown, hidden = sketch.without_password(url, variable)
     where = sketch.Where(group, plugin.name, shown, kafka, registry)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from connect.cli.interrupts import kill_as_ctrl_c
+from connect.cli.urls import clear
 from connect.errors import Failed
 from connect.record import UNAVAILABLE, Op
 from connect.runtime.logs import escape
@@ -54,9 +55,9 @@ def peek(
     notes = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False, markup=False)
     try:
         with suppress(KeyboardInterrupt), kill_as_ctrl_c():
-            _look(Peek(url, options, table or [], _say(notes)), console, notes, limit, as_json=as_json)
+            _look(Peek(clear(url), options, table or [], _say(notes)), console, notes, limit, as_json=as_json)
     except Failed as error:
-        if error.code == "permission" and not publication:
+        if error.code == "permission" and "CREATE PUBLICATION" in error.hint and not publication:
             error.hint += "\nThen: connect peek URL --publication NAME"
         raise
 

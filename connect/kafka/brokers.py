@@ -84,6 +84,13 @@ def writers(settings: Mapping[str, Any], ours: str, begins: Sequence[str]) -> It
     if not found:
         yield Finding("writers", Severity.OK, "the cluster has no ACLs of topics: who may log in may write to ours")
         return
+    if not found and "security.protocol" not in settings:
+        yield Finding("writers", Severity.OK, "the cluster has no ACLs: everybody may write to our topics")
+        return
+    if not found:  # some answer so, in place of a refusal, to those who may not look
+        message = "who else may write to our topics is not known: the cluster shows no ACL, not even ours"
+        yield Finding("writers", Severity.WARNING, message, "Describe on the cluster lets `connect doctor` look.")
+        return
     yield from others([acl for acl in found if acl.operation in _WRITING], ours, begins)
 
 

@@ -10,6 +10,7 @@ from connect.api.sink import SinkContext
 from connect.compiled import COMPILED, WHY_NOT_COMPILED
 from connect.errors import ConfigError, ConnectError
 from connect.kafka import brokers
+from connect.kafka.topics import Topics
 from connect.runtime.discovered import discover
 from connect.runtime.tasks import SinkTopics, registry_client, source_job
 
@@ -46,6 +47,7 @@ def examine(config: Config) -> Iterator[Checked]:
     else:
         for finding in brokers.writers(settings, *_single_writer(config)):
             yield Checked("kafka", finding)
+        yield Checked("kafka", _rights(config))
     for finding in _registry(config):
         yield Checked("schema_registry", finding)
     for source in config.sources.values():
@@ -62,6 +64,17 @@ def _single_writer(config: Config) -> tuple[str, list[str]]:
     begins = [f"{source.topic_prefix}." for source in config.sources.values()]
     begins += [f"{config.name}.{name}." for name in (*config.sources, *config.sinks)]
     return f"User:{sasl.username}" if sasl and sasl.username else "", begins
+
+
+def _rights(config: Config) -> Finding:
+    """Whether the cluster shows us the worker's own topics, which a run looks for first; where not, all is to grant."""
+    own = [f"{config.name}.{name}.positions" for name in config.sources]
+    own += [f"{config.name}.{name}.bootstrap" for name in config.sinks]
+    try:
+        Topics(config.kafka.settings()).describe(own)
+    except ConnectError as error:
+        return _finding(error)
+    return Finding("rights", Severity.OK, "the cluster lets us look at the worker's own topics")
 
 
 def _codecs() -> Finding:

@@ -63,7 +63,7 @@ def read_topic(
         Retriable: The brokers or the registry are not there.
         Failed: A schema that the registry does not know.
     """
-    consumer = SinkConsumer(settings, READERS)  # joins no group: nothing is committed
+    consumer = SinkConsumer(settings, READERS)  # nothing is committed, and `plan --acls` asks for this group
     try:
         ends = _assign(consumer, query)
         shown = 0

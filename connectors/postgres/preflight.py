@@ -88,7 +88,8 @@ def _orphans(connection: Connection, context: SourceContext) -> Iterator[Finding
 
 
 def _finding(error: ConnectError) -> Finding:
-    return Finding(error.code, _PROBLEM, error.message, error.hint)
+    is_sql = error.hint.startswith(("CREATE PUBLICATION ", "ALTER PUBLICATION "))
+    return Finding(error.code, _PROBLEM, error.message, error.hint, is_sql=is_sql)
 
 
 def _mended(check: str, severity: Severity, message: str, step: Step) -> Finding:

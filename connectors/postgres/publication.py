@@ -210,7 +210,7 @@ def check_publications(
     changing = published if names == [main] else published_tables(connection, [main])
     for table, info in tables.items():
         if table not in (changing if info.can_change else published):
-            partitioned = f" If it is there: ALTER PUBLICATION {_identifier(main)} SET (publish_via_partition_root);"
+            partitioned = f" -- if it is there: ALTER PUBLICATION {_identifier(main)} SET (publish_via_partition_root);"
             raise Failed(
                 "not_published",
                 f"{connector}: {table} is not in the publication {main}",

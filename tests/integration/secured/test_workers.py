@@ -123,6 +123,29 @@ def test_doctor_names_others_that_may_write_to_our_topics(site, connect):
     assert known == (f"warning: User:app may write to our topics too, by its right on {site.group}-shop.*")
 
 
+def test_doctor_says_that_the_rights_are_not_granted_yet(site, connect):
+    def rights():
+        found = json.loads(connect("doctor", "--json", site.file))["findings"]
+        [one] = [each for each in found if each["check"] in {"rights", "kafka_permission"}]
+        return one["severity"], one["remedy"]
+
+    before = rights()
+    site.cluster.grant(site.user, site.rights(connect))
+
+    assert before[0] == "problem"
+    assert "--acls" in before[1]
+    assert rights() == ("ok", "")
+
+
+def test_topics_are_shown_with_the_rights_of_the_worker(site, connect, run):
+    site.cluster.grant(site.user, site.rights(connect))
+    run(site.file).wait("shop", "STREAMING")
+
+    shown = connect("topic", "show", f"{site.group}-shop.public.orders", site.file)
+
+    assert '{"id": 1}' in shown
+
+
 @pytest.mark.parametrize(
     ("connector", "resource", "operation", "named"),
     [
