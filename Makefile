@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help venv demo test lint bench measure torture docs fuzz clean
+.PHONY: help venv demo test lint bench measure torture docs transcripts fuzz clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
@@ -38,6 +38,9 @@ measure: venv    ## how long commands take on 300 tables, and what an install do
 docs: venv       ## the reference pages, from the models and the codes
 	$(BIN)/python -m connect.config.reference > docs/reference/configuration.md
 	$(BIN)/python -m connect.cli.error_codes > docs/reference/errors.md
+
+transcripts: venv ## the three first hours, told on real servers and checked, into docs/first-hours (ARGS=operator: one)
+	$(BIN)/python tests/first_hours $(ARGS)
 
 SCALE ?= 10
 SECONDS ?= 60

@@ -13,7 +13,7 @@ from connect.config.load import load_config
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
-SECRETS = ("SHOP_PASSWORD", "MASK_KEY", "KAFKA_PASSWORD", "REGISTRY_PASSWORD", "LEGACY_PASSWORD")
+SECRETS = ("SHOP_PASSWORD", "MASK_KEY", "KAFKA_PASSWORD", "REGISTRY_PASSWORD", "LEGACY_PASSWORD", "WAREHOUSE_PASSWORD")
 
 
 def blocks(page, *kinds):
@@ -27,11 +27,11 @@ def named(path):
 
 FILES = [(page, text) for page in PAGES for text in blocks(page, "yaml") if re.search("^name:", text, re.MULTILINE)]
 COMMANDS = [
-    (page, line)
+    (page, line.removeprefix("$ ").partition(" > ")[0])
     for page in PAGES
     for text in blocks(page, "console")
     for line in text.splitlines()
-    if line.startswith("connect ")
+    if line.startswith(("connect ", "$ connect "))
 ]
 
 
