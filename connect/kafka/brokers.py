@@ -60,7 +60,7 @@ def findings(settings: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def writers(settings: Mapping[str, Any], ours: str, begins: Sequence[str]) -> Iterator[Finding]:
-    """Who besides us may write to our topics: one writer a topic is what order and exactly once rest on (issue 8).
+    """Who besides us may write to our topics: one writer a topic is what order and exactly once rest on.
 
     Args:
         settings: librdkafka settings of the connection.
@@ -83,13 +83,6 @@ def writers(settings: Mapping[str, Any], ours: str, begins: Sequence[str]) -> It
         return
     if not found:
         yield Finding("writers", Severity.OK, "the cluster has no ACLs of topics: who may log in may write to ours")
-        return
-    if not found and "security.protocol" not in settings:
-        yield Finding("writers", Severity.OK, "the cluster has no ACLs: everybody may write to our topics")
-        return
-    if not found:  # some answer so, in place of a refusal, to those who may not look
-        message = "who else may write to our topics is not known: the cluster shows no ACL, not even ours"
-        yield Finding("writers", Severity.WARNING, message, "Describe on the cluster lets `connect doctor` look.")
         return
     yield from others([acl for acl in found if acl.operation in _WRITING], ours, begins)
 

@@ -159,6 +159,8 @@ def _rename(page: Page, shop: str, warehouse: str) -> None:
     worker.show()
     worker.stop()
     page.run("connect rename source shop monolith shop.yaml")
+    said = page.run("connect plan shop.yaml")
+    page.expect("Nothing to do" in said, "a rename is no change to the plan")
     page.sql(shop, "UPDATE invoices SET total = total + 1;\nINSERT INTO invoices VALUES (51, 510);")
     worker = page.start("connect run shop.yaml", "worker.log")
     worker.wait_for("monolith ", "STREAMING")
