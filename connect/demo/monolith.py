@@ -69,8 +69,15 @@ class Writer:
         try:
             with closing(self._shop.connect()) as connection, closing(connection.cursor()) as cursor:
                 while not self._stop.is_set():
-                    self._record(cursor, self._random.choices(work, weights)[0](cursor))
-                    connection.commit()
+                    orders, coupons = self._orders.copy(), self._coupons.copy()
+                    try:
+                        self._record(cursor, self._random.choices(work, weights)[0](cursor))
+                        connection.commit()
+                    except self._shop.error as error:
+                        if not self._shop.is_deadlock(error):
+                            raise
+                        connection.rollback()  # as applications do, which then go on
+                        self._orders, self._coupons = orders, coupons
                     time.sleep(_PAUSE_SECONDS)
         except self._shop.error as error:
             self.error = error

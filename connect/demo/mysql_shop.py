@@ -35,6 +35,11 @@ class MysqlShop:
         self.title = title
         self._server = server
 
+    @staticmethod
+    def is_deadlock(error: Exception) -> bool:
+        """See ``Origin.is_deadlock``."""
+        return error.args[:1] in {(1020,), (1213,)}  # the former is MariaDB's, of a row that changed meanwhile
+
     @property
     def environment(self) -> Mapping[str, str]:
         """See ``Origin.environment``."""

@@ -65,6 +65,10 @@ class Connection(Protocol):
         """End the transaction."""
         ...
 
+    def rollback(self) -> object:
+        """Undo it."""
+        ...
+
     def close(self) -> object:
         """End the session; what was not committed is gone."""
         ...
@@ -88,6 +92,10 @@ class Origin(Protocol):
     def config(self) -> str: ...  # noqa: D102
     @property
     def error(self) -> type[Exception]: ...  # noqa: D102
+
+    def is_deadlock(self, error: Exception) -> bool:
+        """Whether the server undid a transaction in favour of another."""
+        ...
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -28,6 +28,11 @@ class PostgresShop:
         self._server = server
         self._shop = self._warehouse = ""
 
+    @staticmethod
+    def is_deadlock(error: Exception) -> bool:
+        """See ``Origin.is_deadlock``."""
+        return isinstance(error, psycopg.errors.DeadlockDetected)
+
     @property
     def environment(self) -> Mapping[str, str]:
         """See ``Origin.environment``."""

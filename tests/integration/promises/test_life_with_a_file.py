@@ -154,11 +154,11 @@ def test_a_worker_notes_the_version_of_what_it_stores_and_one_that_is_older_than
         newer.begin()
         store.send(newer, at, {VERSION_NOTE: {"version": VERSION + 1}})
         newer.commit()
-    ends = chain.topics.ends(store.topic, 1)
+    stored = len(chain.messages(store.topic))  # not its end: a commit's marker may come after the commit returned
     chain.sql("INSERT INTO orders VALUES (51, 'later')")
     chain.start()
     says(chain, f"state_is_newer: topic {store.topic} has version {VERSION + 1}")
-    assert chain.topics.ends(store.topic, 1) == ends
+    assert len(chain.messages(store.topic)) == stored
     assert len(chain.folded("orders")) == 50
 
 
