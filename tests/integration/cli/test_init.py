@@ -63,7 +63,7 @@ def test_a_database_becomes_a_file_that_validates_and_plans(database, kafka, con
     assert code == 0, err
     text = (tmp_path / "first.yaml").read_text()
     assert "public.customers: {}" in text
-    assert "(TOAST)" in text.split("public.customers")[1].split("public.log")[0]
+    assert "(TOAST)" in text.split("public.customers: {}")[1].split("public.log: {}")[0]
     assert "mask: {email: hash}" in text
     assert "no key" in text.split("public.log: {}")[1].splitlines()[0]
     assert connect("validate", file)[0] == 0
