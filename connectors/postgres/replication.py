@@ -104,6 +104,7 @@ class Replication:
         self._period = _MAX_FEEDBACK_SECONDS
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._more = False  # libpq may hold messages that the queue had no room for: the socket does not tell of them
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -247,15 +248,17 @@ class Replication:
         poller.register(self._wake_reader, select.POLLIN)
         if reading:
             poller.register(self._connection.pgconn.socket, select.POLLIN)
+        held = reading and self._more
         # A flush that becomes possible meanwhile must not wait for the whole period.
-        ready = [fd for fd, _ in poller.poll(min(max(seconds, 0.0), _FLUSH_SECONDS) * 1000)]
+        ready = [fd for fd, _ in poller.poll(0 if held else min(max(seconds, 0.0), _FLUSH_SECONDS) * 1000)]
         if self._wake_reader.fileno() in ready:
             self._wake_reader.recv(4096)
-        return reading and self._connection.pgconn.socket in ready
+        return held or (reading and self._connection.pgconn.socket in ready)
 
     def _drain(self) -> None:
         """Read what the socket holds into bursts, while the queue has room."""
         length = self._drain_bursts() if NATIVE else self._drain_payloads()
+        self._more = length > 0
         if self._publication_missing:
             raise _publication_missing(self._connector)
         if length < 0:

@@ -303,12 +303,15 @@ class PostgresSource:
     def _progress_due(self, assembler: Assembler) -> bool:
         """Whether progress without rows is told: at once after a mark of ours, else at the heartbeat's period (F15).
 
-        Notes of the start are told at once too: a kill before the first change must not lose them.
+        Notes of the start are told at once too: a kill before the first change must not lose them. So is the end of a
+        transaction whose last rows went out before it came: until then nobody may read any of them (invariant 9).
         """
         if self._notes:
             return True
         if self._told is None or not assembler.position.is_after(self._told):
             return False
+        if self._told.ordinal and not assembler.position.ordinal:
+            return True
         if assembler.marked or (self._snapshots_used and self._connection.info.server_version < 140_000):
             return True
         return time.monotonic() - self._told_at >= self._config.heartbeat / 1000

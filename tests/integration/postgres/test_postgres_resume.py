@@ -327,3 +327,15 @@ def test_a_kill_leaves_a_walsender_that_is_waited_for(world, reader):
     releaser.join()
     world.sql(numbers(6, 6))
     assert ids(reader.read(1)) == [6]
+
+
+def test_S4_a_transaction_that_ends_where_a_part_of_it_ended_is_whole_at_once(world, reader):
+    reader = world.open("public.t", resume=reader.close(), heartbeat="60s")
+    world.sql(numbers(1, 20_000))  # two parts to the row: its commit brings none
+    reader.read(20_000)
+    parts = [batch for batch in reader.batches if batch.events]
+    assert [batch.resume_after.ordinal for batch in parts] == [10_000, 20_000]
+    silent = 0
+    while not reader.batches[-1].boundary:
+        silent += not reader.step()
+        assert silent < 10  # of half a second: before, it was a heartbeat's ten seconds
