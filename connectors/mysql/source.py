@@ -236,7 +236,8 @@ class MysqlSource:
     def _progress_due(self, assembler: Assembler) -> bool:
         """Whether progress without rows is told: at once where a mark waits for it, else at the heartbeat's period.
 
-        Notes of the start are told at once too: a kill before the first change must not lose them.
+        Notes of the start are told at once too: a kill before the first change must not lose them. So is the end of a
+        transaction whose last rows went out before it came: until then nobody may read any of them (invariant 9).
         """
         if self._told is None:
             return False
@@ -245,7 +246,8 @@ class MysqlSource:
         position, told, mark = assembler.position, self._told, self._mark
         waited_for = mark is not None and mark.reached(position) and not mark.reached(told)
         late = time.monotonic() - self._told_at >= self._config.heartbeat / 1000
-        return (waited_for or late) and position.is_after(told)
+        ended = bool(told.ordinal and not position.ordinal)
+        return (ended or waited_for or late) and position.is_after(told)
 
     def _batch(self, delivery: Delivery) -> SourceBatch:
         self._told, self._told_at = delivery.position, time.monotonic()

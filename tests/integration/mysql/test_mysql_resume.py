@@ -78,6 +78,17 @@ def test_F58_a_statement_of_many_rows_is_resumed_at_each_part(shop, monkeypatch)
     assert got == list(range(1, 5_002))
 
 
+def test_S4_a_transaction_that_ends_where_a_part_of_it_ended_is_whole_at_once(shop, monkeypatch):
+    monkeypatch.setattr("connectors.mysql.source.MAX_ROWS", 500)
+    reader = shop.open(heartbeat="60s")
+    shop.insert(1, 1_000)  # parts to the row: its commit brings none
+    reader.read(1_000)
+    silent = 0
+    while not reader.batches[-1].boundary:
+        silent += not reader.step()
+        assert silent < 15  # of a third of a second
+
+
 def test_S4_rows_of_other_tables_in_a_split_transaction_do_not_shift_it(shop, monkeypatch):
     monkeypatch.setattr("connectors.mysql.source.MAX_ROWS", 500)
     shop.sql("CREATE TABLE o (id INT PRIMARY KEY)")
