@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path  # noqa: TC003 - Typer reads annotations when it runs
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from connect.cli.topic import line
+from connect.cli.topic import OfKey, line
 from connect.config.load import load_config
 from connect.runtime.letters import CODE, read_letters
 from connect.runtime.logs import escape
@@ -18,15 +18,18 @@ from connect.runtime.tasks import SinkTopics, registry_client
 from connect.schema.reader import RecordReader
 from connect.transforms.build import sink_pipeline
 
+# What `connect resend` takes too.
+SinkName = Annotated[str, typer.Argument(metavar="SINK", help="The sink's name in the file.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Configuration files.", show_default=False)]
+AsJsonLines = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
+
 
 def dead_letters(
-    sink: Annotated[str, typer.Argument(metavar="SINK", help="The sink's name in the file.", show_default=False)],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configuration files.", show_default=False)],
+    sink: SinkName,
+    files: Files,
     *,
-    key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Only this key: its value, or a JSON object of its columns.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    key: OfKey = None,
+    as_json: AsJsonLines = False,
 ) -> None:
     """List the records that a sink could not write and put aside, oldest first: place, key, row, and why.
 

@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from pathlib import Path  # noqa: TC003 - Typer reads annotations when it runs
-from typing import Annotated
 
 import typer
 
-from connect.cli.topic import line
+from connect.cli.dead_letters import AsJsonLines, Files, SinkName  # noqa: TC001 - Typer reads annotations
+from connect.cli.topic import OfKey, line
 from connect.config.load import load_config
 from connect.runtime.logs import escape
 from connect.runtime.resend import resend as send_again
 
 
 def resend(
-    sink: Annotated[str, typer.Argument(metavar="SINK", help="The sink's name in the file.", show_default=False)],
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Configuration files.", show_default=False)],
+    sink: SinkName,
+    files: Files,
     *,
-    key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Only this key: its value, or a JSON object of its columns.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    key: OfKey = None,
+    as_json: AsJsonLines = False,
 ) -> None:
     """Send dead letters to the target again, once their cause is mended; never over a newer record of their key.
 

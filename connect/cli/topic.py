@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from connect.record import SinkRecord
 
 app = typer.Typer(no_args_is_help=True, help="Look into topics.")
+OfKey = Annotated[
+    str | None, typer.Option(metavar="KEY", help="Only this key: its value, or a JSON object of its columns.")
+]
 
 
 @app.callback()
@@ -39,9 +42,7 @@ def show(  # noqa: PLR0913, PLR0917 - each is an option of the command
     schema_registry: Annotated[
         str | None, typer.Option(metavar="URL", help="Instead of a file: the registry, where records are Avro.")
     ] = None,
-    key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Only this key: its value, or a JSON object of its columns.")
-    ] = None,
+    key: OfKey = None,
     start: Annotated[
         str, typer.Option("--from", metavar="PLACE", help="beginning, end, or an offset in each partition.")
     ] = "beginning",

@@ -53,7 +53,7 @@ def tell(stack: Stack, folder: Path) -> Page:
     """The story."""
     shop, warehouse = _databases(stack)
     platform = PlatformTeam(stack.kafka)
-    platform.make_user("cdc", "kafka-secret")
+    platform.user("cdc", "kafka-secret")
     names = {
         "db.example:5432": f"127.0.0.1:{stack.postgres.port}",
         "kafka.example:9093": stack.kafka.address,
@@ -136,7 +136,7 @@ def _cluster(page: Page, platform: PlatformTeam) -> None:
         "It ends with 1, since not everything could be asked yet. The platform team grants it; here that is done "
         "through Kafka's admin API from the same list, `connect plan --acls --json shop.yaml`."
     )
-    granted = platform.grant("cdc", page.quietly("connect plan --acls --json shop.yaml"))
+    granted = platform.grant_plan("cdc", page.quietly("connect plan --acls --json shop.yaml"))
     page.say(f"{granted} rights are granted. Now both sides are ready:")
     page.run("connect doctor shop.yaml", lines=60)
     page.run("connect plan shop.yaml")

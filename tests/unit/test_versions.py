@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 
 import pytest
 
-from connect.api import SinkContext, TopicPartition, readable
+from connect.api import readable
 from connect.errors import Failed
 from connectors.elasticsearch.state import FORMAT, Progress
 from connectors.mysql.position import MysqlPosition
 from connectors.postgres.position import PostgresPosition
-from connectors.sql import PLUGIN, ledger
-from connectors.sql.config import SqlConfig, SqlTarget
-
-PARTITION = TopicPartition("shop.public.a", "id-a", 0)
 
 
 def test_what_was_stored_without_a_version_has_version_1() -> None:
@@ -59,43 +54,3 @@ def test_an_elasticsearch_state_document_without_a_version_is_read() -> None:
     stored = Progress(epoch=3).to_json()
     del stored["version"]
     assert Progress.from_json(json.loads(json.dumps(stored))).epoch == 3
-
-
-@pytest.fixture
-def sql_sink(tmp_path):
-    made = []
-
-    def make():
-        config = SqlConfig(url=f"sqlite:///{tmp_path / 'target.db'}")
-        made.append(PLUGIN.build(config, SinkContext("warehouse", "group", lambda _: SqlTarget())))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-def stored(tmp_path):
-    with sqlite3.connect(tmp_path / "target.db") as target:
-        return target.execute("SELECT epoch, version FROM connect_sinks").fetchall()
-
-
-def test_a_sql_sinks_own_table_of_a_newer_version_is_refused_and_left_alone(sql_sink, tmp_path) -> None:
-    sql_sink().open([PARTITION])
-    with sqlite3.connect(tmp_path / "target.db") as target:
-        target.execute("UPDATE connect_sinks SET version = version + 1")
-    before = stored(tmp_path)
-    with pytest.raises(Failed, match="table connect_sinks has version 2, and this Connect reads up to 1") as caught:
-        sql_sink().open([PARTITION])
-    assert caught.value.code == "state_is_newer"
-    assert stored(tmp_path) == before
-
-
-def test_a_newer_sql_sink_reads_an_older_table_and_notes_its_own_version(sql_sink, tmp_path, monkeypatch) -> None:
-    older = sql_sink()
-    older.open([PARTITION])
-    older.write([], {PARTITION: 7}, frozenset())
-    older.close()
-    monkeypatch.setattr(ledger, "VERSION", 2)
-    assert sql_sink().open([PARTITION]) == {PARTITION: 7}
-    assert [version for _, version in stored(tmp_path)] == [2]

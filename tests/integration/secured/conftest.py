@@ -14,26 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ResourcePatternType,
-    ResourceType,
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
-)
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from connect.local import progress
 from connect.local.stack import Stack
+from connect.testing.cluster_admin import ClusterAdmin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from connect.local.kafka import Kafka
 
@@ -107,54 +96,10 @@ def broker(secure: Stack, issuer: Issuer) -> Kafka:
     return secure.new_kafka("broker", settings=settings, java=(allowed,))
 
 
-class Cluster:
-    """What the broker's administrator does."""
-
-    def __init__(self, broker: Kafka) -> None:
-        self.broker = broker
-        self.admin = AdminClient(broker.client_settings)
-
-    def user(self, name: str, password: str) -> None:
-        """A SCRAM user, made or given another password."""
-        info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-        change = UserScramCredentialUpsertion(name, info, password.encode())
-        for done in self.admin.alter_user_scram_credentials([change]).values():
-            done.result()
-
-    def grant(self, user: str, rights: Sequence[Any]) -> None:
-        """Rights as ``connect plan --acls --json`` has them."""
-        acls = [binding(user, right, operation) for right in rights for operation in right["operations"]]
-        for done in self.admin.create_acls(list(dict.fromkeys(acls))).values():  # source and sink may want the same
-            done.result()
-
-    def revoke(self, user: str) -> None:
-        """All of a user's rights."""
-        every = AclBindingFilter(
-            ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{user}", None, AclOperation.ANY,
-            AclPermissionType.ANY,
-        )  # fmt: skip
-        for done in self.admin.delete_acls([every]).values():
-            done.result()
-
-
-def binding(user: str, right: Any, operation: str) -> AclBinding:
-    """One right as the client's own."""
-    word = "".join(f"_{letter}" if letter.isupper() else letter for letter in operation).strip("_").upper()
-    return AclBinding(
-        ResourceType[right["resource"].replace("-", "_").upper()],
-        right["name"],
-        ResourcePatternType[right["pattern"].upper()],
-        f"User:{user}",
-        "*",
-        AclOperation[word],
-        AclPermissionType.ALLOW,
-    )
-
-
 @pytest.fixture(scope="session")
-def cluster(broker: Kafka) -> Cluster:
+def cluster(broker: Kafka) -> ClusterAdmin:
     """Its administrator."""
-    return Cluster(broker)
+    return ClusterAdmin(broker)
 
 
 class Worker:

@@ -13,7 +13,7 @@ from connect.schema.model import Field, Kind, TableId, TableSchema, Type
 from connectors.sql import PLUGIN, SqlConfig, SqlTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from connect.api import WriteResult
@@ -72,3 +72,18 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path / "target.db")
     yield made
     made.close()
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> Iterator[Callable[[], SqlSink]]:
+    """Makes sinks on one file, which know nothing of each other."""
+    made: list[SqlSink] = []
+
+    def make() -> SqlSink:
+        config = SqlConfig(url=f"sqlite:///{tmp_path / 'target.db'}")
+        made.append(PLUGIN.build(config, SinkContext("warehouse", "group", lambda _: SqlTarget())))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

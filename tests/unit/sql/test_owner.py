@@ -4,25 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connect.api import SinkContext, TopicPartition
+from connect.api import TopicPartition
 from connect.errors import Fenced
-from connectors.sql import PLUGIN
-from connectors.sql.config import SqlConfig, SqlTarget
-
-
-@pytest.fixture
-def sink(tmp_path):
-    made = []
-
-    def make():
-        config = SqlConfig(url=f"sqlite:///{tmp_path / 'target.db'}")
-        made.append(PLUGIN.build(config, SinkContext("warehouse", "group", lambda _: SqlTarget())))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
 
 FIRST, LATER = TopicPartition("shop.public.a", "id-a", 0), TopicPartition("shop.public.b", "id-b", 0)
 
