@@ -192,9 +192,11 @@ def topic_changes(
 
 def _changed(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[tuple[str, tuple[Any, Any]]]:
     """Options that differ: name, old and new value. One that the older release did not have did not change."""
-    for name in sorted(before.keys() | now.keys()) if before is not None else ():
-        old, new = before.get(name) if before else None, now.get(name)
-        if old != new and not (before is not None and name not in before and new is None):
+    if before is None:
+        return
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if old != new and (name in before or new is not None):
             yield name, (old, new)
 
 
