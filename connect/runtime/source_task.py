@@ -72,6 +72,11 @@ _SPLIT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 3_000
 _COMMIT_ROWS: Final = 50_000  # so many changes, or so many seconds of them, are one Kafka transaction while more arrive
 _COMMIT_SECONDS: Final = 0.05
 _HELD_BYTES: Final = 32 * 2**20  # invariant 7: of records that wait while the last transaction commits
+_HELD_SECONDS: Final = 0.001  # how often it is looked whether it has
+_SENT_BYTES: Final = 2**18  # so much goes to Kafka while more is read; less goes with its position, in one request
+# After a commit the coordinator still writes its markers; a transaction that begins meanwhile is refused, and librdkafka
+# asks again only 20 ms later (CONCURRENT_TRANSACTIONS, rd_kafka_txn_handle_AddPartitionsToTxn).
+_MARKERS_SECONDS: Final = 0.003
 _OWNER: Final = "owner"  # the note with the name of the process that fenced last
 _OWNER_SECONDS: Final = 10.0
 
@@ -102,6 +107,7 @@ class SourceTask:
         self._outbox = Outbox()
         self._committing: Position | None = None  # the position of a commit that is under way
         self._durable: Position | None = None
+        self._free_at = 0.0
         self._rows_open = 0
         self._opened_at = 0.0
         self._chunk_at = 0.0  # when the last chunk was sent
@@ -129,11 +135,11 @@ class SourceTask:
         while not self._job.stopping():
             batch = self._next()
             self._settle(wait=False)
-            if self._outbox and (self._committing is None or self._outbox.size > _HELD_BYTES):
-                self._outbox.flush(self._transaction())
             if self._is_due(batch):
                 failpoint("source.before_commit")
                 self._start_commit()
+            elif self._outbox.size > (_SENT_BYTES if self._is_free else _HELD_BYTES):
+                self._outbox.flush(self._transaction())
             if self._boundary and self._snapshot_due(batch):
                 self._snapshot_turn()
             self._tell(force=False)
@@ -175,21 +181,34 @@ class SourceTask:
             raise
 
     @property
+    def _is_free(self) -> bool:
+        """Whether a transaction is open, or one may begin: the last has ended, and its partitions are let go of."""
+        if self._committing is not None:
+            return False
+        return (self._producer is not None and self._producer.open) or time.monotonic() >= self._free_at
+
+    @property
     def _patience(self) -> float:
         """Seconds to wait for a batch: what was taken is held back only for what has arrived already."""
         if self._dirty and self._boundary:
-            return 0.0
-        committing = self._producer is not None and self._producer.committing
-        return _BUSY_SECONDS if committing or (self._guest and self._guest.busy) else _IDLE_SECONDS
+            return 0.0 if self._is_free else _HELD_SECONDS
+        busy = self._committing is not None or (self._guest and self._guest.busy)
+        return _BUSY_SECONDS if busy else _IDLE_SECONDS
 
     def _is_due(self, batch: SourceBatch | None) -> bool:
-        """Whether to commit now: small transactions ride together, and a lone one is not held back."""
+        """Whether to commit now: small transactions ride together, and a lone one is not held back.
+
+        What arrives while the last transaction commits rides in the next one, so that is as big as it has to be.
+        """
         if not self._dirty:
             return False
         # Invariant 9: whole source transactions; one that is too big for Kafka's is split by ordinal (rule S4).
         now = time.monotonic()
         if not self._boundary:
-            return self._rows_open > _SPLIT_ROWS or now - self._opened_at > _SPLIT_SECONDS
+            is_open = self._producer is not None and self._producer.open
+            return self._rows_open > _SPLIT_ROWS or (is_open and now - self._opened_at > _SPLIT_SECONDS)
+        if not self._is_free:
+            return self._outbox.size > _HELD_BYTES
         return batch is None or self._rows_open >= _COMMIT_ROWS or now - self._dirty_since >= _COMMIT_SECONDS
 
     def _snapshot_due(self, batch: SourceBatch | None) -> bool:
@@ -548,6 +567,7 @@ class SourceTask:
         self._source.acknowledge(position)  # Invariant 1: durable before acknowledged.
         failpoint("source.after_acknowledge")
         self._committing, self._durable = None, position
+        self._free_at = time.monotonic() + _MARKERS_SECONDS
         self._report.counts.transactions += 1
 
     # --- telling -----------------------------------------------------------------------------------------------

@@ -82,7 +82,8 @@ def arriving(bootstrap: str, topic: str) -> Iterator[list[Message]]:
     consumer.poll(0.5)
     print("ready", flush=True)
     while True:
-        yield consumer.consume(1000, 0.02)
+        first = consumer.poll(0.02)  # consume() would wait for its number of records, or to the end of its time
+        yield [] if first is None else [first, *consumer.consume(1000, 0)]
 
 
 def sent(message: Message) -> float:
