@@ -74,7 +74,7 @@ _COMMIT_SECONDS: Final = 0.05
 _HELD_BYTES: Final = 32 * 2**20  # invariant 7: of records that wait while the last transaction commits
 _HELD_SECONDS: Final = 0.001  # how often it is looked whether it has
 _SENT_BYTES: Final = 2**18  # so much goes to Kafka while more is read; less goes with its position, in one request
-# After a commit the coordinator still writes its markers. A transaction that begins meanwhile is refused, and librdkafka
+# After a commit the coordinator still writes its markers. A transaction that begins meanwhile is refused; librdkafka
 # asks again 20 ms later (CONCURRENT_TRANSACTIONS).
 _MARKERS_SECONDS: Final = 0.003
 _OWNER: Final = "owner"  # the note with the name of the process that fenced last
