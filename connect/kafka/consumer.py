@@ -58,7 +58,7 @@ class Raw(NamedTuple):
 class Limits(NamedTuple):
     """What ends a batch."""
 
-    rows: int = 20_000
+    rows: int = 50_000  # a batch ends with fewer requests under way and its position: the larger, the less that counts
     bytes: int = 16_000_000
     seconds: float = 0.005  # how long a batch waits for more once it has something
 
