@@ -98,7 +98,7 @@ class SupervisorLink:
 
     def send(self, report: TaskReport) -> None:
         """Queue a report; it is read now, so the caller may change it afterwards."""
-        self._reports.append(encode({"report": report.to_json()}))
+        self._reports.append(encode({"report": report}))
         self._wake(b"r")
 
     def terminate(self) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from connect.schema.model import TableId
 
 _SECONDS: Final = 0.5
+_SECONDS_A_TABLE: Final = 0.002  # more between two reports: many tables are many lines to write and to read
+_MOST_SECONDS: Final = 5.0  # whoever says nothing for long counts as stalled
 
 
 @dataclass
@@ -32,7 +34,7 @@ class _Rate:
 
 
 class SourceReport:
-    """Gathers what is told, and tells it about twice a second.
+    """Gathers what is told, and tells it about twice a second; less often where there are hundreds of tables.
 
     Attributes:
         counts: Of the whole task.
@@ -77,7 +79,8 @@ class SourceReport:
 
     def is_due(self) -> bool:
         """Whether it was told some time ago."""
-        return time.monotonic() - self._at >= _SECONDS
+        pause = min(_SECONDS + len(self.counts.tables) * _SECONDS_A_TABLE, _MOST_SECONDS)
+        return time.monotonic() - self._at >= pause
 
     def tell(self) -> None:
         """Tell it now."""

@@ -19,8 +19,10 @@ def test_a_report_survives_the_way() -> None:
         lag_seconds=0.5,
     )
 
-    [message] = Lines().feed(encode({"report": report.to_json()}))
+    line = encode({"report": report})
 
+    assert line == encode({"report": report.to_json()})
+    [message] = Lines().feed(line)
     received = TaskReport.from_json(message["report"])
     assert (received.state, received.position) == (State.SNAPSHOTTING, {"lsn": 2**63, "partitions": {"0": 7}})
     assert report.tables == received.tables
