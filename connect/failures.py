@@ -40,6 +40,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost: the file was not touched.",
         "Give another name, or move the old file away.",
     ),
+    "file_unwritable": Explanation(
+        "The file that a command should write cannot be written where it should be.",
+        "Nothing is lost: nothing was changed, and no part of the file was left.",
+        "Make room on its disk, or name a folder that this user may write with --output.",
+    ),
     "topics_none": Explanation(
         "No topic of the cluster is what the command looks for: by default compacted ones that are not internal.",
         "Nothing is lost: nothing was written.",
@@ -53,7 +58,7 @@ FAILURES: Final[dict[str, Explanation]] = {
     "worker_missing": Explanation(
         "A command is for a running worker, and none of this user runs.",
         "Nothing is lost: nothing was changed.",
-        "Start one with connect run FILE, or ask as the user and on the machine that runs it.",
+        "Start one with connect run FILE, or ask as the user, with the CONNECT_HOME and on the machine that runs it.",
     ),
     "worker_many": Explanation(
         "A command is for a running worker, and several run.",

@@ -63,6 +63,8 @@ class TableInfo:
         bytes: Size of its data without indexes.
         can_change: False when the log carries no UPDATE and DELETE of it (no replica identity): NOT CAPTURED.
         notes: What an operator should know, one sentence each.
+        readable: False where the role that asked may not read it.
+        counted: False where the server has no statistics of it yet, so that ``rows`` is 0 whatever it holds.
     """
 
     schema: TableSchema
@@ -71,6 +73,8 @@ class TableInfo:
     bytes: int
     can_change: bool = True
     notes: tuple[str, ...] = ()
+    readable: bool = True
+    counted: bool = True
 
     @property
     def table(self) -> TableId:

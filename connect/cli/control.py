@@ -59,7 +59,11 @@ def worker(files: list[Path] | None, connector: str) -> int:
     found = status_file.find(group)
     if not found:
         whose = f"no worker of {group} is running" if group else "no worker of this user is running"
-        raise Failed("worker_missing", whose, hint="connect run FILE starts one.")
+        raise Failed(
+            "worker_missing",
+            whose,
+            hint="connect run FILE starts one. One that runs is found by its user, with its CONNECT_HOME.",
+        )
     if len({one.group for one in found}) == 1:
         return _at_work([one.pid for one in found], connector)
     if len(found) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import platform
 import sys
@@ -17,6 +18,7 @@ import typer
 
 from connect import __version__
 from connect.cli.errors import to_json
+from connect.cli.new_file import write_new
 from connect.cli.run import listen_settings
 from connect.cli.status import documents
 from connect.config.load import load_config
@@ -108,10 +110,13 @@ def _text(value: Any) -> str:
 
 
 def _write(target: Path, parts: dict[str, str]) -> None:
+    """Made in memory, where a zip is small, so that no half of one is left on a full disk."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in parts.items():
+            file.writestr(f"{target.stem}/{name}", text)
     try:
-        with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as file:
-            for name, text in parts.items():
-                file.writestr(f"{target.stem}/{name}", text)
+        write_new(target, whole.getvalue())
     except FileExistsError:
         raise Failed("file_exists", f"{target} is there already", hint="Take another name with --output.") from None
     except OSError as error:

@@ -30,6 +30,7 @@ from connect.runtime.supervisor import (
     EXIT_FAILED,
     EXIT_FENCED,
     EXIT_KILLED,
+    EXIT_NOT_LIVE,
     RunSettings,
     Supervisor,
 )
@@ -58,6 +59,7 @@ _LAST_WORDS: Final = {
     EXIT_FAILED: "stopped: a connector is FAILED; connect explain CODE says what to do",
     EXIT_FENCED: "stopped: another worker took over",
     EXIT_KILLED: "stopped: a connector did not end in time and was killed; nothing is lost",
+    EXIT_NOT_LIVE: "stopped before it was live; the next run goes on from here",
 }
 
 
@@ -82,8 +84,8 @@ def run(
 ) -> None:
     """Run every connector of the files until Ctrl-C. While another worker runs them, wait as STANDBY for its end.
 
-    Exit codes: 0 stopped or live, 1 a connector FAILED, 2 faults in the files, 3 another worker took over,
-    4 a connector had to be killed.
+    Exit codes: 0 stopped or live, 1 a connector is FAILED, also when it is stopped, 2 faults in the files, 3 another
+    worker took over, 4 a connector had to be killed, 130 stopped before it was live.
     """
     os.umask(0o077)  # F179
     log_settings = LogSettings(json=as_json, debug=debug)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
@@ -15,7 +16,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HIDDEN: Final = "***"
-_SECRET: Final = re.compile(r"pass|secret|token|api_?key|mask_key|credential|private|sasl\.jaas|oauth", re.IGNORECASE)
+_SECRET: Final = re.compile(
+    r"pass|pwd|^pw$|secret|token|api_?key|mask_key|credential|private|sasl\.jaas|oauth|authorization|cookie",
+    re.IGNORECASE,
+)
+_MISSPELT: Final = ("password", "secret", "token", "api_key", "mask_key")  # a file with faults is reported too
+# A file's own texts may be no URL at all: whatever stands up to the last @ behind a user is taken for a password.
+_ANY_LOGIN: Final = re.compile(
+    r"(?P<head>[a-z][a-z0-9+.-]*://)(?P<user>[^:@]*):(?P<password>.*)@", re.IGNORECASE | re.DOTALL
+)
+_IN_DSN: Final = re.compile(
+    r"(?P<name>\b\w*(?:pass|pwd|secret|token)\w*\s*=\s*)(?!\$\{)('[^']*'|[^\s&]*)", re.IGNORECASE
+)
+_BEARER: Final = re.compile(r"\b(?P<name>Bearer|Basic|ApiKey)\s+\S+", re.IGNORECASE)
 _IN_URL: Final = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://)(?P<user>[^:/@\s]*):(?P<password>[^/\s]*)@", re.IGNORECASE)
 _IN_QUERY: Final = re.compile(r"(?P<name>[?&](?:[a-z_]*(?:pass|secret|token|key)[a-z_]*)=)[^&\s]*", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"\$\{(?:env|file):[^{}]*\}")
@@ -41,9 +54,19 @@ def _plain(value: Any, name: str) -> Any:
     if value is None or isinstance(value, bool):
         return value
     text = str(value)
-    if _SECRET.search(name) and not _REFERENCE.fullmatch(text):
+    if _is_secret(name) and not _REFERENCE.fullmatch(text):
         return HIDDEN
-    return without_secrets(text) if isinstance(value, str) else _number(value)
+    return _shown(text) if isinstance(value, str) else _number(value)
+
+
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET.search(name) or get_close_matches(name.lower(), _MISSPELT, n=1, cutoff=0.75))
+
+
+def _shown(text: str) -> str:
+    """An option's text, whether it is what the option wants or not."""
+    text = _BEARER.sub(lambda found: f"{found['name']} {HIDDEN}", _IN_DSN.sub(lambda f: f["name"] + HIDDEN, text))
+    return without_secrets(_ANY_LOGIN.sub(_hidden, text))
 
 
 def _number(value: Any) -> Any:
@@ -52,10 +75,10 @@ def _number(value: Any) -> Any:
 
 def without_secrets(text: str) -> str:
     """A text whose URLs show no password; references stay, they name only where it is."""
+    return _IN_QUERY.sub(lambda found: found["name"] + HIDDEN, _IN_URL.sub(_hidden, text))
 
-    def hide(found: re.Match[str]) -> str:
-        password = found["password"]
-        kept = password if _REFERENCE.fullmatch(password) else HIDDEN
-        return f"{found['head']}{found['user']}:{kept}@"
 
-    return _IN_QUERY.sub(lambda found: found["name"] + HIDDEN, _IN_URL.sub(hide, text))
+def _hidden(found: re.Match[str]) -> str:
+    password = found["password"]
+    kept = password if _REFERENCE.fullmatch(password) else HIDDEN
+    return f"{found['head']}{found['user']}:{kept}@"

@@ -13,10 +13,15 @@ if TYPE_CHECKING:
     from connect.api.tables import TableInfo
 
 _PERSONAL: Final = re.compile(
-    r"e_?mail|phone|mobile|\bfax|first_?name|last_?name|full_?name|sur_?name|maiden|birth|\bdob\b|ssn|passport|iban"
-    r"|card_?(no|number)|tax_?id|address|street|post_?code|zip|\bip\b|ip_addr|passwd|password|secret|token|gender"
+    r"e[-_\s]?mail|phone|mobile|\bfax|(first|last|full|sur)[-_\s]?name|maiden|birth|\bdob\b|ssn|passport|iban"
+    r"|card[-_\s]?(no|number)|tax[-_\s]?id|address|street|post[-_\s]?code|zip|\bip\b|ip_addr|passwd|password|secret"
+    r"|token|gender"
 )
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./-]+")
+_NO_REGISTRY: Final = (
+    '# schema_registry: {url: "http://127.0.0.1:8081"}  # without one: JSON with its schema in every record'
+)
+_PASSWORD: Final = re.compile(r"((?:^|&)password=)(?!\$\{)[^&]*")
 _TAIL: Final = """
 # What it keeps equal to the topics. Take the # away and put your own addresses in:
 # sinks:
@@ -34,6 +39,7 @@ class Where(NamedTuple):
         url: As it may stand in a file: a password in it is a reference.
         kafka: Bootstrap servers; "" where they are not known yet.
         registry: Of schemas; "" where it is not known yet.
+        servers: ``kafka:`` and ``schema_registry:`` as they stand in another file, instead of these two.
     """
 
     name: str
@@ -41,6 +47,7 @@ class Where(NamedTuple):
     url: str
     kafka: str = ""
     registry: str = ""
+    servers: str = ""
 
     @property
     def prefix(self) -> str:
@@ -50,12 +57,13 @@ class Where(NamedTuple):
 
 def without_password(url: str, variable: str) -> tuple[str, bool]:
     """The URL with ``${env:variable}`` for a password written in clear; whether there was one."""
-    parts = urlsplit(url)
-    user, colon, password = (parts.netloc.rpartition("@")[0]).partition(":")
-    if not colon or password.startswith("${"):
-        return url, False
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{user}:${{env:{variable}}}@{host}")), True
+    reference, parts = f"${{env:{variable}}}", urlsplit(url)
+    login, _, host = parts.netloc.rpartition("@")
+    user, colon, password = login.partition(":")
+    netloc = f"{user}:{reference}@{host}" if colon and not password.startswith("${") else parts.netloc
+    query = _PASSWORD.sub(lambda found: found[1] + reference, parts.query)
+    shown = urlunsplit(parts._replace(netloc=netloc, query=query))
+    return (shown, True) if reference in (netloc + query) else (url, False)
 
 
 def source_file(where: Where, tables: Sequence[TableInfo]) -> str:
@@ -75,31 +83,42 @@ def _source(where: Where, tables: Sequence[TableInfo]) -> Iterator[str]:
         yield "# mask_key: ${env:MASK_KEY}  # for `mask: {column: hash}`: 16 characters or more; openssl rand -hex 32"
     yield "sources:"
     example = tables[0].table if tables else "<schema>.<table>"
-    yield f"  {_text(where.prefix)}:  # the topics' prefix too: {where.prefix}.{example}"
+    yield f"  {_text(where.prefix)}:  # the topics' prefix too: {where.prefix}.{_one_line(str(example))}"
     yield f"    plugin: {where.plugin}"
     yield f"    url: {_text(where.url)}"
     yield "    tables:"
+    some = any(info.readable for info in tables)  # none yet: they are granted by what `connect doctor --sql` prints
     for info in tables:
-        yield from _table(info)
+        yield from _table(info, left_out=some and not info.readable)
 
 
 def _servers(where: Where) -> Iterator[str]:
+    if where.servers:
+        yield from where.servers.splitlines()
+        if "schema_registry:" not in where.servers:
+            yield _NO_REGISTRY
+        return
     yield f"kafka: {{bootstrap: {json.dumps(where.kafka or '127.0.0.1:9092')}}}" + (
         "" if where.kafka else "  # ← your brokers"
     )
     if where.registry:
         yield f"schema_registry: {{url: {json.dumps(where.registry)}}}"
     else:
-        yield '# schema_registry: {url: "http://127.0.0.1:8081"}  # without one: JSON with its schema in every record'
+        yield _NO_REGISTRY
 
 
-def _table(info: TableInfo) -> Iterator[str]:
+def _table(info: TableInfo, *, left_out: bool) -> Iterator[str]:
+    """Its entry, a comment where it is left out, and what its reader should know; names may hold line breaks."""
     key = (
         f"key {', '.join(info.schema.key)}" if info.schema.key else "no key: an event view only, `key: [...]` names one"
     )
-    yield f"      {_text(str(info.table))}: {{}}  # {info.rows:,} rows, {_size(info.bytes)}, {key}"
+    start = "      # " if left_out else "      "
+    rows = f"{info.rows:,} rows" if info.counted else "rows not counted (ANALYZE does)"
+    yield start + f"{_text(str(info.table))}: {{}}  # {rows}, {_size(info.bytes)}, {_one_line(key)}"
+    if not info.readable:
+        yield "      #   This role may not read it: with it in the file `connect doctor --sql FILE` prints the GRANT."
     for note in info.notes:
-        yield f"      #   {note}"
+        yield f"      #   {_one_line(note)}"
     masks = [name for name in info.schema.index if looks_personal(name) and name not in info.schema.key]
     if masks:
         listed = ", ".join(f"{_text(name)}: hash" for name in masks)
@@ -123,6 +142,11 @@ def sinks_file(where: Where, topics: Sequence[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def _one_line(text: str) -> str:
+    """A text for a comment: a line break in a name must not end it."""
+    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in text)
+
+
 def looks_personal(column: str) -> bool:
     """Whether a column's name says that it is about a person."""
     return _PERSONAL.search(column.lower()) is not None
@@ -135,7 +159,7 @@ def _text(value: str) -> str:
         and not value[0].isdigit()
         and value.lower() not in {"yes", "no", "on", "off", "null", "true", "false", "y", "n"}
     )
-    return value if plain else json.dumps(value, ensure_ascii=False)
+    return value if plain else _one_line(json.dumps(value, ensure_ascii=False))
 
 
 def _size(count: int) -> str:

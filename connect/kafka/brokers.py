@@ -15,7 +15,7 @@ from confluent_kafka.admin import (
 )
 
 from connect.api.preflight import Finding, Severity
-from connect.errors import ConnectError
+from connect.errors import ConnectError, Failed
 from connect.kafka.client import LOGGER, kafka_errors
 from connect.kafka.heard import hears
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS
@@ -85,6 +85,38 @@ def writers(settings: Mapping[str, Any], ours: str, begins: Sequence[str]) -> It
         yield Finding("writers", Severity.OK, "the cluster has no ACLs of topics: who may log in may write to ours")
         return
     yield from others([acl for acl in found if acl.operation in _WRITING], ours, begins)
+
+
+def groups(settings: Mapping[str, Any], needed: Mapping[str, AclOperation], spare: str) -> Iterator[Finding]:
+    """Whether our principal may do with each consumer group what is needed of it.
+
+    Args:
+        settings: librdkafka settings of the connection.
+        needed: Group → READ or DESCRIBE. Read includes Describe; a group that is not there yet is answered as well.
+        spare: The one without which a worker runs all the same, with a warning.
+    """
+    admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
+    missing = []
+    for group, operation in needed.items():
+        try:
+            with kafka_errors(f"describing consumer group {group}", admin):
+                admin.list_topics(timeout=_SECONDS)  # librdkafka aborts where the question is asked of nobody
+                asked = admin.describe_consumer_groups(
+                    [group], include_authorized_operations=True, request_timeout=_SECONDS
+                )
+                allowed = asked[group].result().authorized_operations
+        except Failed as error:
+            if error.code != "kafka_permission":
+                raise
+            allowed = []
+        if allowed is not None and operation not in allowed:
+            missing.append((group, operation.name.capitalize()))
+    for group, right in missing:
+        remedy = f"Grant the worker's principal {right} on group {group}; `connect plan FILE --acls` prints them all."
+        severity = Severity.WARNING if group == spare else Severity.PROBLEM
+        yield Finding("group_rights", severity, f"no {right} on consumer group {group}", remedy)
+    if not missing:
+        yield Finding("group_rights", Severity.OK, "the cluster lets us use the worker's consumer groups")
 
 
 def others(acls: Iterable[AclBinding], ours: str, begins: Sequence[str]) -> Iterator[Finding]:

@@ -87,8 +87,7 @@ def translate(error: KafkaError, doing: str) -> ConnectError:
     if code in _STOPPED_FOR_GOOD:
         return Failed("kafka_settings", text, hint="Check kafka: bootstrap, security and client in the file.")
     # Everything else is worth a new start from the stored position: a new producer, a new epoch (rule S12).
-    unreachable = Retriable(text, code="kafka_unreachable", hint="Check that the brokers of kafka.bootstrap are up.")
-    return heard.reason(error, doing) or unreachable
+    return heard.reason(error, doing) or Retriable(text, code="kafka_unreachable", hint=heard.UNREACHABLE_HINT)
 
 
 class _Polled(Protocol):

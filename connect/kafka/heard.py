@@ -26,6 +26,11 @@ _BROKER: Final = re.compile(r"^\w+://(.+?):(\d+)/\w+: ")
 _PLACE: Final = re.compile(r"^\w+://(\S+?)/\w+: ")
 _AFTER: Final = re.compile(r" \(after \d+ms in state (\w+)\).*$")
 _LATER: Final = "A running worker goes on trying"
+# librdkafka tells nobody of a broker that wants TLS or a log-in and closes the connection without a word.
+UNREACHABLE_HINT: Final = (
+    "Check that the brokers of kafka.bootstrap are up, and that kafka.security says what they want: one that wants TLS "
+    "or a log-in closes a connection without."
+)
 _CREDENTIALS_HINT: Final = (
     f"Check kafka.security.sasl against the cluster's users. {_LATER}, and reads a secret given as ${{file:…}} again "
     "each time, so a rotated one is picked up."
@@ -90,7 +95,7 @@ def reason(error: KafkaError, doing: str) -> ConnectError | None:
     return Retriable(
         f"{doing}: {shown}",
         code="kafka_unreachable",
-        hint="Check that the brokers of kafka.bootstrap are up, and that kafka.security says what they want.",
+        hint=UNREACHABLE_HINT,
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Notes that are about no topic: no topic has a colon in its name.
 OPTIONS: Final = ":options"
 RATE: Final = ":rate"
+REBUILT: Final = "rebuilt"  # in the note OPTIONS: what that run wrote was dropped since, and it starts at offset 0
 VERSION: Final = 1  # of a note
 _LOOK_SECONDS: Final = 10.0
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from confluent_kafka.admin import AclOperation
+
 from connect.api.preflight import Finding, Severity
 from connect.api.sink import SinkContext
 from connect.compiled import COMPILED, WHY_NOT_COMPILED
 from connect.errors import ConfigError, ConnectError
 from connect.kafka import brokers
+from connect.kafka.client import READERS
 from connect.kafka.topics import Topics
 from connect.runtime.discovered import discover
 from connect.runtime.tasks import SinkTopics, registry_client, source_job
@@ -48,6 +51,8 @@ def examine(config: Config) -> Iterator[Checked]:
         for finding in brokers.writers(settings, *_single_writer(config)):
             yield Checked("kafka", finding)
         yield Checked("kafka", _rights(config))
+        for finding in _group_rights(config):
+            yield Checked("kafka", finding)
     for finding in _registry(config):
         yield Checked("schema_registry", finding)
     for source in config.sources.values():
@@ -75,6 +80,16 @@ def _rights(config: Config) -> Finding:
     except ConnectError as error:
         return _finding(error)
     return Finding("rights", Severity.OK, "the cluster lets us look at the worker's own topics")
+
+
+def _group_rights(config: Config) -> Iterator[Finding]:
+    """Of the worker's group, of the one that topics are read under, and of each sink's."""
+    needed = {config.name: AclOperation.READ, READERS: AclOperation.DESCRIBE}
+    needed |= dict.fromkeys((f"{config.name}.{name}" for name in config.sinks), AclOperation.READ)
+    try:
+        yield from brokers.groups(config.kafka.settings(), needed, config.name)
+    except ConnectError as error:
+        yield _finding(error)
 
 
 def _codecs() -> Finding:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connect.api.sink import SinkContext
 from connect.errors import ConfigError, Failed, Problem, Retriable
+from connect.kafka.appender import Appender
 from connect.kafka.group import GroupCalls, machine
 from connect.kafka.positions import PositionStore
 from connect.kafka.producer import TransactionalProducer
+from connect.kafka.sink_notes import OPTIONS, REBUILT, SinkNotes, look_at_notes
 from connect.kafka.topics import Topics
 from connect.runtime import control, status_file
 from connect.runtime.guest import snapshot_note
@@ -69,7 +71,22 @@ def rebuild_sink(config: Config, name: str) -> list[str]:
     topics = SinkTopics(config, sink)
     context = SinkContext(sink.name, config.name, lambda topic: topics[topic].options)
     with at_rest(config, name):
+        _note_rebuild(config, name)
         return list(sink.plugin.rebuild(sink.options, context))
+
+
+def _note_rebuild(config: Config, name: str) -> None:
+    """For ``connect plan`` until the next start: where the sink stood, only its target knew."""
+    kafka, sink = config.kafka.settings(), f"{config.name}.{name}"
+    topics = Topics(kafka)
+    last = look_at_notes(kafka, topics, sink).get(OPTIONS)
+    if last is None:
+        return
+    appender = Appender(kafka)
+    try:
+        SinkNotes(kafka, topics, appender, sink).write({OPTIONS: {**last, REBUILT: True}})
+    finally:
+        appender.close()
 
 
 def read_again(config: Config, name: str, tables: Sequence[str]) -> list[str]:

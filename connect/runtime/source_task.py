@@ -40,6 +40,7 @@ from connect.runtime.source_job import OPTIONS
 from connect.runtime.source_report import SourceReport
 from connect.runtime.source_topics import SourceTopics
 from connect.runtime.state_keys import StateKeys
+from connect.runtime.status_file import make_private
 from connect.runtime.stream_writer import StreamWriter
 from connect.runtime.table_identity import (
     known_columns,
@@ -247,6 +248,7 @@ class SourceTask:
         columns = {t: known_columns(info, choice, notes) for t, (info, choice) in found.captured.items()}
         options = {table: choice for table, (_, choice) in tables.items()}
         context = job.context(options, self._say)
+        make_private(context.spool)
         source = self._source = job.build(context)
         self._claim(tables, stored)
         resume = None if stored is None else Resume(source.position.from_json(stored), self._notes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connect.errors import ConnectError
 from connect.kafka.positions import PositionStore
-from connect.kafka.sink_notes import OPTIONS, RATE, look_at_notes
+from connect.kafka.sink_notes import OPTIONS, RATE, REBUILT, look_at_notes
 from connect.runtime.bookkeeping import is_bookkeeping
 from connect.runtime.snapshot_rate import noted
 
@@ -71,6 +71,8 @@ class Standings:
         last, rate = notes.pop(OPTIONS, None), notes.pop(RATE, {})
         targets = last["targets"] if last else dict.fromkeys(notes)
         options = last["options"] if last else None
+        if last and last.get(REBUILT):
+            return SinkStanding(options, rate=rate.get("records_per_second"))
         return SinkStanding(options, targets, frozenset(notes), rate.get("records_per_second"))
 
     def gone(self, existing: set[str]) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -10,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+from connect.errors import Failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +41,23 @@ def folder() -> Path:
         return Path(home) / f"workers-{os.getuid()}"
     state = os.environ.get("XDG_STATE_HOME")
     return (Path(state) if state else Path.home() / ".local" / "state") / "connect"
+
+
+def make_private(path: Path) -> None:
+    """Make a folder for this user alone, where there is none yet.
+
+    Raises:
+        Failed: ``disk_full``, ``spool_unusable``.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        raise Failed(
+            "disk_full" if full else "spool_unusable",
+            f"the folder {path} cannot be made: {error.strerror}",
+            hint="Make room there, or name a folder that this user may write: export CONNECT_HOME=…",
+        ) from None
 
 
 def write(worker: RunningWorker) -> Path:

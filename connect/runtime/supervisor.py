@@ -39,6 +39,7 @@ EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 2
 EXIT_FENCED: Final = 3  # rule F-3: an exit code of its own
 EXIT_KILLED: Final = 4  # told to stop, but a connector had to be killed (F114)
+EXIT_NOT_LIVE: Final = 130  # told to stop before what ``until`` waits for
 
 STOP_SECONDS: Final = 9.0  # and a second for what is left to do: ten in all
 LINGER_SECONDS: Final = 5.0  # a child that said its last word and does not end
@@ -385,9 +386,11 @@ class Supervisor:
 
     def _verdict(self) -> int | None:
         """The exit code, once there is a reason to end."""
-        if self._signals:
-            return EXIT_OK
         down = [status.state for status in self._published if status.state in DOWN]
+        if self._signals:  # whoever looks after the worker learns by the code alone that something is down
+            if down:
+                return EXIT_FAILED if State.FAILED in down else EXIT_FENCED
+            return EXIT_OK if self._settings.until == "stopped" else EXIT_NOT_LIVE
         alone = self._settings.until == "stopped" and self._settings.on_failed == "keep_others"
         if any(one.in_dispute(time.monotonic()) for one in self._managed):
             return None

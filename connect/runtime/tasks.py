@@ -114,7 +114,6 @@ def source_job(
         return registry is not None and all(registry.compatibility(f"{topic}-value") == "NONE" for topic in topics)
 
     def context(tables: Mapping[TableId, TableOptions], say: Callable[[str], None]) -> SourceContext:
-        spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         peers = frozenset(config.sources)
         kept = frozenset(
             name

@@ -54,6 +54,7 @@ class CatalogTable(NamedTuple):
         rows: Estimate; -1 where the server never counted. Partitions included.
         bytes: Size without indexes, partitions included.
         toast_bytes: Of it, values kept out of line, which the log does not repeat while they stay unchanged.
+        readable: Whether this role may read it, or some columns of it.
     """
 
     oid: int
@@ -68,6 +69,7 @@ class CatalogTable(NamedTuple):
     rows: int
     bytes: int
     toast_bytes: int = 0
+    readable: bool = True
 
     @property
     def identity_columns(self) -> tuple[str, ...] | None:
@@ -103,7 +105,8 @@ SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.relrepl
                     FROM pg_catalog.pg_partition_tree(c.oid) t
                     JOIN pg_catalog.pg_class p ON p.oid = t.relid WHERE t.isleaf AND p.reltoastrelid <> 0)
             WHEN c.reltoastrelid <> 0 THEN pg_catalog.pg_relation_size(c.reltoastrelid)
-            ELSE 0 END::int8
+            ELSE 0 END::int8,
+       pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
@@ -181,7 +184,7 @@ def _complete(connection: psycopg.Connection[Any], rows: Collection[tuple[Any, .
 
 
 def _table(row: tuple[Any, ...], columns: list[CatalogColumn], keys: list[Key]) -> CatalogTable:
-    oid, schema, name, kind, identity, row_security, tuples, size, toast = row
+    oid, schema, name, kind, identity, row_security, tuples, size, toast, readable = row
     return CatalogTable(
         oid=oid,
         table=TableId(schema, name),
@@ -195,4 +198,5 @@ def _table(row: tuple[Any, ...], columns: list[CatalogColumn], keys: list[Key]) 
         rows=tuples,
         bytes=size,
         toast_bytes=toast,
+        readable=readable,
     )

@@ -82,6 +82,8 @@ def table_info(table: CatalogTable, types: TypeCatalog, config: PostgresConfig, 
         bytes=table.bytes,
         can_change=table.can_change,
         notes=tuple(_notes(table, names)),
+        readable=table.readable,
+        counted=table.rows >= 0,
     )
 
 

@@ -197,6 +197,26 @@ def test_a_failed_connector_stays_down_and_the_others_go_on(run: Callable[..., W
     assert worker.last("shop")["restarts"] == 0
 
 
+def test_a_worker_that_is_stopped_with_a_failed_connector_says_so_by_its_exit_code(run: Callable[..., Worker]) -> None:
+    worker = run({"shop": "slot_lost", "search": "steady"})
+    worker.until(lambda status: status["state"] == "FAILED")
+    worker.until(streaming("search"))
+
+    worker.process.terminate()
+
+    assert worker.ended() == 1
+    assert worker.last("search")["state"] == "STOPPED"
+
+
+def test_a_worker_that_is_stopped_before_it_is_live_does_not_say_that_it_is(run: Callable[..., Worker]) -> None:
+    worker = run({"shop": "steady"}, "until=live")
+    worker.until(lambda status: bool(status["pid"]))
+
+    worker.process.terminate()
+
+    assert worker.ended() == 130
+
+
 def test_a_worker_whose_connectors_all_failed_ends(run: Callable[..., Worker]) -> None:
     assert run({"shop": "slot_lost", "search": "faulty"}).ended() == 1
 

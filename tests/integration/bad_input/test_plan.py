@@ -72,6 +72,19 @@ def test_with_nothing_to_do_it_is_one_line_while_the_worker_runs_too(first):
     assert (running.returncode, running.stdout) == (0, "Nothing to do: the file says what the last run did.\n")
 
 
+def test_after_a_rebuild_the_sink_reads_its_topics_from_their_beginning_until_it_has_begun(world, first, write):
+    file = write("[public.a]")
+    assert world.command("rebuild", "w", file, "--yes").returncode == 0
+    rebuilt = planned(world, file)
+    worker = world.run(file)
+    worker.wait("w", lambda event: event["state"] == "LIVE")
+    assert worker.stop() == 0
+
+    assert (rebuilt[0], signs(rebuilt[1])) == (0, [("+", "s.public.a")])
+    assert rebuilt[1]["sinks"][0]["changes"][0]["text"] == "is read from its beginning"
+    assert signs(planned(world, file)[1]) == []
+
+
 def test_what_comes_changes_and_goes_is_told_at_the_rate_that_was_measured(world, first, write):
     code, plan = planned(world, write("{public.b: {}, public.a: {mask: {email: nullify}}}", ", heartbeat: 5s"))
     assert code == 0

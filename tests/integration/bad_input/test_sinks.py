@@ -106,7 +106,7 @@ def test_a_poisoned_record_stops_its_sink_before_it(world, worker):
 
 def test_with_dead_letters_it_is_put_aside_and_the_rest_is_applied(world, worker):
     worker.state("strict", "FAILED")
-    assert worker.stop() == 0
+    assert worker.stop() == 1
     text = worker.file.read_text().replace("strict: {", "strict: {on_error: dead_letter, ")
     worker.file.write_text(text)
 

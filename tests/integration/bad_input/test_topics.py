@@ -100,7 +100,7 @@ def test_the_others_go_on(world, worker):
 def test_once_mended_the_next_run_publishes_every_row(world, worker):
     for source in ("parts", "policy", "large", "huge"):
         worker.state(source, "FAILED")
-    assert worker.stop() == 0
+    assert worker.stop() == 1
     alter(world.kafka, world.topic("policy.public.policy"), "cleanup.policy", "compact")
     alter(world.kafka, world.topic("large.public.large"), "max.message.bytes", "20971520")
     text = worker.file.read_text().replace("partitions: 3", "partitions: 2")

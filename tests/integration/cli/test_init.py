@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import uuid
 from typing import TYPE_CHECKING
@@ -23,6 +24,22 @@ CREATE TABLE customers (id int PRIMARY KEY, email text, bio text);
 INSERT INTO customers SELECT i, 'a@b', string_agg(md5(i::text || j::text), '')
   FROM generate_series(1, 5) i, generate_series(1, 500) j GROUP BY i;
 CREATE TABLE log (what text);
+"""
+ODD = """
+CREATE SCHEMA "a.b"; CREATE SCHEMA "naïve"; CREATE SCHEMA hidden;
+CREATE TYPE mood AS ENUM ('sad', 'it''s "fine"'); CREATE DOMAIN mail AS text CHECK (VALUE ~ '@');
+CREATE TABLE "a.b"."c.d" ("x.y" int PRIMARY KEY);
+CREATE TABLE "naïve"."größe 🎉" ("schlüssel" text PRIMARY KEY, "näme" mail);
+CREATE TABLE "Orders" ("Order Id" int, "line.no" int, "Full Name" text, PRIMARY KEY ("Order Id", "line.no"));
+CREATE TABLE "order" (id int PRIMARY KEY, "select" text);
+CREATE TABLE "new\nline" ("id\nx" int PRIMARY KEY, "e\nmail" text);
+CREATE TABLE types (id uuid PRIMARY KEY, m mood, ms mood[], r int4range, double int GENERATED ALWAYS AS (1 + 1) STORED);
+CREATE TABLE parts (id int, d date, PRIMARY KEY (id, d)) PARTITION BY RANGE (d);
+CREATE TABLE parts_1 PARTITION OF parts DEFAULT;
+CREATE VIEW seen AS SELECT * FROM "order"; CREATE MATERIALIZED VIEW stored AS SELECT * FROM "order";
+CREATE UNLOGGED TABLE unlogged (id int PRIMARY KEY);
+CREATE TABLE hidden.secrets (id int PRIMARY KEY);
+CREATE TABLE closed (id int PRIMARY KEY);
 """
 
 
@@ -112,6 +129,60 @@ def test_a_cluster_becomes_sinks_over_its_compacted_topics(kafka, connect, tmp_p
     assert own not in text
     assert f"{topic}.events" not in text
     assert connect("validate", file)[0] == 0
+
+
+@pytest.fixture
+def odd(database) -> Iterator[str]:
+    """The database with names and tables that nobody would make today, and a role that may not read all of them."""
+    role = f"init_{uuid.uuid4().hex[:10]}"
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(ODD)
+        admin.execute(f"CREATE ROLE {role} LOGIN REPLICATION PASSWORD 'secret'")
+        admin.execute(f'GRANT USAGE ON SCHEMA public, "a.b", "naïve" TO {role}')
+        admin.execute(f'GRANT SELECT ON ALL TABLES IN SCHEMA public, "a.b", "naïve" TO {role}')
+        admin.execute(f"REVOKE SELECT ON closed FROM {role}")
+        parts = urlsplit(database)
+        yield urlunsplit(parts._replace(netloc=f"{role}:secret@{parts.hostname}:{parts.port}"))
+        admin.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_legacy_database_becomes_a_file_that_validates_and_plans_as_written(
+    odd, kafka, connect, monkeypatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "odd.yaml"
+    code, _, err = connect("init", odd, "--kafka", kafka, "--name", "odd", "-o", str(file))
+    assert code == 0, err
+    monkeypatch.setenv("ODD_PASSWORD", "secret")
+    assert connect("validate", str(file))[0] == 0
+    code, out, err = connect("plan", str(file), "--json")
+    assert code == 0, err
+    [source] = json.loads(out)["sources"]
+
+    assert {table["table"]: table["key"] for table in source["tables"]} == {
+        "a.b.c.d": ["x.y"],
+        "naïve.größe 🎉": ["schlüssel"],
+        "public.Orders": ["Order Id", "line.no"],
+        "public.customers": ["id"],
+        "public.log": [],
+        "public.new\nline": ["id\nx"],
+        "public.order": ["id"],
+        "public.parts": ["id", "d"],
+        "public.types": ["id"],
+    }
+    text = file.read_text()
+    assert "# hidden.secrets: {}" in text
+    assert "# public.closed: {}" in text
+    assert "rows not counted" in text
+
+
+def test_a_database_without_tables_is_told_and_no_file_is_written(database, connect, tmp_path: Path) -> None:
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute("DROP TABLE customers, log")
+    file = tmp_path / "none.yaml"
+    code, _, err = connect("init", database, "-o", str(file))
+
+    assert (code, file.exists()) == (1, False)
+    assert "no table that this role sees" in err
 
 
 def test_neither_database_nor_brokers_is_wrong_usage(connect) -> None:

@@ -1,15 +1,18 @@
-"""A stack as production has it: TLS, log-ins, ACLs; a worker on it; and who may what."""
+"""A stack as production has it: TLS, log-ins, ACLs, a reverse proxy; a worker on it; and who may what."""
 
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,7 @@ from connect.local.stack import Stack
 from connect.testing.cluster_admin import ClusterAdmin
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Iterator
 
     from connect.local.kafka import Kafka
@@ -180,3 +184,93 @@ def connect(home: Path) -> Callable[..., str]:
         return done.stdout
 
     return called
+
+
+_HOPS = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "host"})
+
+
+class Front:
+    """A reverse proxy with a certificate and a log-in of its own: requests without ``login`` are answered with 401.
+
+    Args:
+        port: Of the server behind it, which speaks TLS on the loopback.
+        authority: File of the authority that signed that server's certificate.
+        presented: PEM file of the certificate and key that it presents itself.
+    """
+
+    def __init__(self, port: int, authority: str, presented: Path, login: str = "") -> None:
+        self.login = login
+        trusted = ssl.create_default_context(cafile=authority)
+        front = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def pass_on(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                wanted = f"Basic {base64.b64encode(front.login.encode()).decode()}"
+                if front.login and self.headers["Authorization"] != wanted:
+                    self.answer(401, {"WWW-Authenticate": 'Basic realm="registry"'}, b"Unauthorized")
+                    return
+                kept = {name: value for name, value in self.headers.items() if name.lower() not in _HOPS}
+                if front.login:
+                    del kept["Authorization"]
+                behind = http.client.HTTPSConnection("127.0.0.1", port, context=trusted, timeout=30)
+                try:
+                    behind.request(self.command, self.path, body, kept)
+                    found = behind.getresponse()
+                    headers = {name: value for name, value in found.getheaders() if name.lower() not in _HOPS}
+                    self.answer(found.status, headers, found.read())
+                finally:
+                    behind.close()
+
+            def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+                self.send_response_only(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_PUT = pass_on  # noqa: N815 - names that the base class asks for
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(presented)
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.address = f"https://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, name="front")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that breaks the handshake off is what the tests are for."""
+
+
+@pytest.fixture
+def before(secure: Stack, tmp_path: Path) -> Iterator[Callable[..., Front]]:
+    """A reverse proxy before one of the stack's servers, with a log-in or with a certificate that ended yesterday."""
+    fronts: list[Front] = []
+
+    def made(server: Any, *, ended: dt.timedelta | None = None, login: str = "") -> Front:
+        certificate, key = server.site.security.issuer.issue(ended=ended)
+        presented = tmp_path / f"front-{len(fronts)}.pem"
+        presented.write_text(key + certificate)
+        fronts.append(Front(server.port, secure.security["ca"], presented, login))
+        return fronts[-1]
+
+    yield made
+    for front in fronts:
+        front.close()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import ssl
+import uuid
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -12,7 +15,7 @@ import pytest
 from connect.config.fields import Secret
 from connect.config.references import resolve
 from connect.errors import Failed, Retriable
-from connect.schema.registry import RegistryClient, TlsFiles
+from connect.schema.registry import Login, RegistryClient, TlsFiles
 from connectors.elasticsearch.cluster import Cluster
 from connectors.elasticsearch.config import ElasticsearchConfig
 from connectors.postgres.config import PostgresConfig
@@ -151,15 +154,67 @@ def test_F171_a_registry_that_is_not_trusted_is_told(secure, ca, host, known, sa
     assert mends in caught.value.hint
 
 
+def test_F171_an_expired_certificate_of_the_registry_is_told(secure, ca, before):
+    front = before(secure.schema_registry, ended=dt.timedelta(days=1))
+    with pytest.raises(Failed, match=r"its certificate is not trusted: .*certificate has expired") as caught:
+        RegistryClient(front.address, tls=TlsFiles(ca)).check()
+
+    assert caught.value.code == "registry_untrusted"
+    assert "new certificate" in caught.value.hint
+
+
+@pytest.mark.parametrize("in_url", [True, False])
+def test_the_registry_takes_user_name_and_password(secure, ca, before, in_url):
+    path = urlsplit(secure.schema_registry.address).path
+    front = before(secure.schema_registry, login="cdc:p@ss/word")
+    url, login = (front.address + path, Login("cdc", Secret("p@ss/word")))
+    if in_url:
+        url, login = url.replace("://", "://cdc:p%40ss%2Fword@"), Login()
+    client = RegistryClient(url, login=login, tls=TlsFiles(ca))
+    text = '{"type": "record", "name": "R", "fields": []}'
+
+    client.check()
+    number = client.schema_id(f"s-{uuid.uuid4().hex[:8]}-value", text)
+    assert json.loads(client.schema_text(number)) == json.loads(text)
+
+
+def test_a_wrong_password_of_the_registry_is_told_and_a_rotated_one_picked_up(secure, ca, before, tmp_path):
+    path = urlsplit(secure.schema_registry.address).path
+    front, file = before(secure.schema_registry, login="cdc:S3CR3T-new"), tmp_path / "password"
+    file.write_text("S3CR3T-old")
+    fixed = Login("cdc", Secret("S3CR3T-old"))
+    with pytest.raises(Failed) as refused:
+        RegistryClient(front.address + path, login=fixed, tls=TlsFiles(ca)).check()
+    client = RegistryClient(
+        front.address + path, login=Login("cdc", Secret(*resolve(f"${{file:{file}}}").parts)), tls=TlsFiles(ca)
+    )
+    with pytest.raises(Retriable) as late:
+        client.check()
+    file.write_text("S3CR3T-new")
+
+    client.check()
+    assert refused.value.code == late.value.code == "registry_denied"
+    assert "S3CR3T" not in f"{refused.value} {late.value}"
+
+
+def test_F171_an_expired_certificate_of_elasticsearch_is_told(secure, search, ca, before):
+    front = before(secure.elasticsearch, ended=dt.timedelta(days=1))
+    with pytest.raises(Failed, match=r"the certificate of .*certificate has expired") as caught:
+        search(port=urlsplit(front.address).port, ca=ca)
+
+    assert caught.value.code == "target_tls"
+    assert "new certificate" in caught.value.hint
+
+
 @pytest.fixture
 def search(secure):
     """A request to the secure Elasticsearch with options of its own."""
     server = secure.elasticsearch
 
-    def asked(host="127.0.0.1", method="GET", path="/_cluster/health", body=None, **options):
+    def asked(host="127.0.0.1", method="GET", port=server.port, path="/_cluster/health", body=None, **options):
         login = {"username": "connect", "password": secure.security["password"]}
         given = {**({} if "api_key" in options else login), **options}
-        cluster = Cluster(ElasticsearchConfig(url=f"https://{host}:{server.port}", retries=0, **given))
+        cluster = Cluster(ElasticsearchConfig(url=f"https://{host}:{port}", retries=0, **given))
         try:
             return cluster.request(method, path, body=body).body
         finally:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 import uuid
 
 import psycopg
 import pytest
+
+from connect.config.load import load_config
 
 pytestmark = pytest.mark.stack
 
@@ -105,6 +109,40 @@ def test_the_rights_of_plan_acls_are_enough_for_source_and_sink(site, connect, r
     site.wait_for_copy(1)
 
 
+def test_init_reads_a_cluster_with_the_log_in_of_a_file_and_writes_it_without_the_secret(
+    site, secure, connect, run, tmp_path
+):
+    site.cluster.grant(site.user, site.rights(connect))
+    run(site.file).wait("shop", "STREAMING")
+    made = tmp_path / "service.yaml"
+
+    said = subprocess.run(
+        [sys.executable, "-m", "connect", "init", "--servers", site.file, "--name", f"{site.group}-2", "-o", made],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert said.returncode == 0, said.stderr
+    config = load_config([made])
+    [selection] = config.sinks["warehouse"].topics
+    assert selection.pattern.text == f"{site.group}-shop.public.orders"
+    assert f"password: ${{file:{site.folder}/kafka}}" in made.read_text()
+    assert "kafka-first" not in made.read_text()
+    made.write_text(made.read_text().replace("sqlite:///warehouse.db", f"sqlite:///{tmp_path}/warehouse.db"))
+    site.cluster.grant(site.user, json.loads(connect("plan", "--acls", "--json", made))["rights"])
+    run(made).wait("warehouse", "LIVE")
+
+
+def test_init_of_a_cluster_that_wants_tls_says_what_it_wants(site, tmp_path):
+    said = subprocess.run(
+        [sys.executable, "-m", "connect", "init", "--kafka", site.cluster.broker.address, "-o", tmp_path / "x.yaml"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert said.returncode == 1
+    assert "kafka.security says what they want: one that wants TLS" in said.stderr
+    assert not (tmp_path / "x.yaml").exists()
+
+
 def test_doctor_names_others_that_may_write_to_our_topics(site, connect):
     def writers():
         found = json.loads(connect("doctor", "--json", site.file))["findings"]
@@ -135,6 +173,28 @@ def test_doctor_says_that_the_rights_are_not_granted_yet(site, connect):
     assert before[0] == "problem"
     assert "--acls" in before[1]
     assert rights() == ("ok", "")
+
+
+def test_doctor_names_each_right_on_a_group_that_is_missing(site, connect):
+    def told():
+        found = json.loads(connect("doctor", "--json", site.file))["findings"]
+        return [f"{each['severity']}: {each['message']}" for each in found if each["check"] == "group_rights"]
+
+    rights = site.rights(connect)
+    without = [{**each, "operations": ["Describe"]} if each["resource"] == "group" else each for each in rights]
+    site.cluster.grant(site.user, without[:1])
+    before = told()
+    site.cluster.grant(site.user, without)
+    described = told()
+    site.cluster.grant(site.user, rights)
+
+    assert before == [
+        f"warning: no Read on consumer group {site.group}",
+        "problem: no Describe on consumer group connect-reader",
+        f"problem: no Read on consumer group {site.group}.copy",
+    ]
+    assert described == [before[0], before[2]]
+    assert told() == ["ok: the cluster lets us use the worker's consumer groups"]
 
 
 def test_topics_are_shown_with_the_rights_of_the_worker(site, connect, run):

@@ -44,6 +44,30 @@ def test_no_secret_is_in_it(shown: str) -> None:
     assert "hunter2" not in shown
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'url: "postgresql://cdc:hunter2/x@db/shop"',  # no valid URL: those that report a fault have such
+        'url: "postgresql://cdc:hunter2 y@db/shop"',
+        'url: "postgresql://cdc:hunter2@x@db/shop"',
+        'url: "host=db user=cdc password=hunter2"',
+        "url: \"host=db password='hunter2 x' user=cdc\"",
+        "pasword: hunter2",
+        "Passwort: hunter2",
+        "pw: hunter2",
+        'headers: {Authorization: "Bearer hunter2"}',
+        'comment: "curl -H Bearer hunter2"',
+    ],
+)
+def test_a_file_with_faults_shows_no_secret_either(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "shop.yaml"
+    file.write_text(f"name: shop\n{line}\nsources: {{shop: {{{line}}}}}\n")
+
+    shown = redacted([file])
+    assert "hunter2" not in shown
+    assert yaml.safe_load(shown)["name"] == "shop"
+
+
 def test_what_helps_to_understand_it_stays(shown: str) -> None:
     data = yaml.safe_load(shown)
     assert data["sources"]["shop"]["tables"] == {"public.orders": {"key": ["id"], "partitions": 12}}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,16 +24,50 @@ def table(name: str, *columns: str, key: tuple[str, ...] = ("id",), notes: tuple
     return TableInfo(schema=schema, identity=key, rows=1_200, bytes=8_200, notes=notes)
 
 
-def loaded(tmp_path: Path, text: str) -> object:
+def loaded(tmp_path: Path, text: str) -> Any:
     file = tmp_path / "first.yaml"
     file.write_text(text)
     return load_config([file])
 
 
-@pytest.mark.parametrize("name", ["orders", "42", "no", "Größe", 'a"b', "with space", "a:b", "x*"])
+NAMES = ["orders", "42", "no", "Größe", 'a"b', "with space", "a:b", "x*", "a\nb", "a\u2028b\x85c", "\x1b[1m"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_it_loads_whatever_the_tables_are_called(tmp_path: Path, name: str) -> None:
     config = loaded(tmp_path, source_file(WHERE, [table(name, "id")]))
     assert list(config.sources) == ["shop"]
+
+
+@pytest.mark.parametrize("name", ["a\nb: c", "a\rb", "a\u2028b\x85c", "\x1b[1m"])
+def test_a_line_break_in_a_name_ends_no_comment(tmp_path: Path, name: str) -> None:
+    text = source_file(WHERE, [table("orders", name, f"email{name}", key=(name,), notes=(f"About {name}.",))])
+
+    assert list(loaded(tmp_path, text).sources) == ["shop"]
+    assert name not in text
+
+
+def test_tables_that_the_role_may_not_read_are_comments(tmp_path: Path) -> None:
+    closed = replace(table("hidden", "id"), readable=False)
+    text = source_file(WHERE, [closed, table("orders", "id")])
+
+    [selection] = loaded(tmp_path, text).sources["shop"].tables
+    assert selection.pattern.text == "public.orders"
+    assert "# public.hidden: {}" in text
+    assert "may not read it" in text
+
+
+def test_where_the_role_may_read_none_yet_all_are_in_the_file(tmp_path: Path) -> None:
+    text = source_file(WHERE, [replace(table("orders", "id"), readable=False)])
+
+    assert len(loaded(tmp_path, text).sources["shop"].tables) == 1
+
+
+def test_rows_that_nobody_has_counted_are_not_said_to_be_none() -> None:
+    text = source_file(WHERE, [replace(table("orders", "id"), rows=0, counted=False)])
+
+    assert "rows not counted" in text
+    assert " 0 rows" not in text
 
 
 def test_each_table_has_its_rows_size_and_key() -> None:
@@ -74,6 +109,8 @@ def test_what_the_plugin_says_of_a_table_stands_below_it() -> None:
         ("postgresql://u:p%40ss@h:1/d", "postgresql://u:${env:X}@h:1/d", True),
         ("postgresql://u@h:1/d", "postgresql://u@h:1/d", False),
         ("postgresql://u:${env:Y}@h/d", "postgresql://u:${env:Y}@h/d", False),
+        ("postgresql://u@h/d?password=p&a=b", "postgresql://u@h/d?password=${env:X}&a=b", True),
+        ("postgresql://u@h/d?a=b&password=${env:Y}", "postgresql://u@h/d?a=b&password=${env:Y}", False),
     ],
 )
 def test_no_password_is_written_in_clear(url: str, shown: str, hidden: bool) -> None:  # noqa: FBT001 - a parameter
