@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from connectors.elasticsearch.state import TargetNote
 
 _OLDEST: Final = 8
+_PATIENCE_MS: Final = 10_000  # whoever asks sits there and waits
 _FULL_PERCENT: Final = 90  # the high watermark's default; at 95 % the flood stage blocks writes (F153)
 _RIGHTS: Final = {
     "cluster": ["monitor"],
@@ -27,7 +28,7 @@ _RIGHTS: Final = {
 def preflight(config: ElasticsearchConfig, context: SinkContext) -> Iterator[Finding]:
     """Reachable, version, rights, disks, and the indices that the sink has made so far."""
     try:
-        cluster = Cluster(config)
+        cluster = Cluster(config.model_copy(update={"timeout": min(config.timeout, _PATIENCE_MS)}))
     except ConnectError as error:
         yield Finding(error.code, Severity.PROBLEM, error.message, error.hint)
         return

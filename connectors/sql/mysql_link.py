@@ -66,6 +66,10 @@ class Link(PymysqlConnection):
     _secure: bool
     server_version: str
 
+    def answers_within(self, seconds: float) -> None:
+        """Wait so long for each answer: a statement may take longer than a handshake."""
+        self._read_timeout = seconds
+
     @contextmanager
     def patient(self) -> Iterator[None]:
         """Wait for what takes as long as it takes; a dead peer is noticed by the socket."""
@@ -119,7 +123,7 @@ def connect(config: SqlConfig, application: str) -> tuple[Link, Server]:
             autocommit=True,
             local_infile=False,  # F170
             client_flag=CLIENT.FOUND_ROWS,
-            read_timeout=_STATEMENT_SECONDS + 15,
+            read_timeout=_CONNECT_SECONDS,
             write_timeout=_STATEMENT_SECONDS,
             program_name=application[:128],
             defer_connect=True,
@@ -133,13 +137,15 @@ def connect(config: SqlConfig, application: str) -> tuple[Link, Server]:
     except (RuntimeError, UnicodeError) as error:  # of the handshake, which expects an honest server
         raise Failed("target_refused", f"{where}: {type(error).__name__} in the handshake") from None
     try:
-        return link, _pinned(link, where)
+        server = _pinned(link, where)
     except pymysql.Error as error:
         link.close()
         raise refused_connection(error, where, to.user, to.database) from None
     except Failed:
         link.close()
         raise
+    link.answers_within(_STATEMENT_SECONDS + 15)
+    return link, server
 
 
 def _socket(to: Address) -> socket.socket:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +14,11 @@ from hypothesis import strategies as st
 
 from connect.errors import Failed, Retriable
 from connect.schema.model import Kind, Type, decimal_type, variable_scale_decimal_type
+from connectors.sql.config import SqlConfig
 from connectors.sql.database import BadRowsError
 from connectors.sql.mysql import dialect
 from connectors.sql.mysql_errors import refused_connection, translate
-from connectors.sql.mysql_link import server_of
+from connectors.sql.mysql_link import connect, server_of
 from connectors.sql.mysql_text import literal, statements
 from connectors.sql.mysql_types import MARIADB, MYSQL, accepts, column_type, key_types
 from connectors.sql.preflight_mysql import missing_rights
@@ -247,3 +250,43 @@ def test_the_server_says_which_it_is(greeting: str, server: tuple[str, tuple[int
 )
 def test_rights_are_read_from_the_grants(grants: list[str], missing: list[str]) -> None:
     assert missing_rights(grants, "shop")[:1] == missing
+
+
+@pytest.fixture
+def poor_server():
+    """A server that takes a connection, says some bytes and no more; its port."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    held = []
+
+    def serve(said, *, closes):
+        def answer():
+            accepted, _ = listening.accept()
+            held.append(accepted)
+            accepted.sendall(said)
+            if closes:
+                accepted.close()
+
+        thread = threading.Thread(target=answer, name="poor-server")
+        thread.start()
+        held.append(thread)
+        return listening.getsockname()[1]
+
+    yield serve
+    for one in held:
+        one.join() if isinstance(one, threading.Thread) else one.close()
+    listening.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "closes"), [(b"", False), (b"", True), (b"\x4a\0\0\0\x0a9.7", False), (b"\x4a\0\0\0\x0a9.7", True)]
+)
+def test_a_handshake_that_stays_away_or_ends_halfway_is_not_waited_for_as_a_statement_is(
+    monkeypatch, poor_server, said, closes
+):
+    monkeypatch.setattr("connectors.sql.mysql_link._CONNECT_SECONDS", 0.3)
+    config = SqlConfig(url=f"mysql://app:S3CR3T@127.0.0.1:{poor_server(said, closes=closes)}/w")
+    with pytest.raises(Retriable, match=r"127\.0\.0\.1:\d+ cannot be reached: Lost connection") as caught:
+        connect(config, "connect")
+
+    assert caught.value.code == "target_unreachable"
+    assert "S3CR3T" not in str(caught.value)
