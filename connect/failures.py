@@ -642,6 +642,11 @@ FAILURES: Final[dict[str, Explanation]] = {
         "Nothing is lost.",
         "Leave the port out to have a free one, or end what uses it.",
     ),
+    "local_which_stack": Explanation(
+        "connect local down was given no id, and several detached stacks run: some may be somebody else's.",
+        "Nothing is lost: nothing was ended.",
+        "connect local status shows them; connect local down ID ends one, --all every one.",
+    ),
     "local_stack_ended": Explanation(
         "A server of the local stack ended by itself.",
         "Its data is kept until connect local down.",

@@ -59,12 +59,11 @@ class TableInfo:
     Attributes:
         schema: Its columns and key; an empty key means that it has none.
         identity: Names of the columns that the log carries of an old row; None for all (REPLICA IDENTITY FULL).
-        rows: Estimate by the server's statistics.
+        rows: Estimate by the server's statistics; -1 where it has none yet, and the table is not empty.
         bytes: Size of its data without indexes.
         can_change: False when the log carries no UPDATE and DELETE of it (no replica identity): NOT CAPTURED.
         notes: What an operator should know, one sentence each.
         readable: False where the role that asked may not read it.
-        counted: False where the server has no statistics of it yet, so that ``rows`` is 0 whatever it holds.
     """
 
     schema: TableSchema
@@ -74,7 +73,6 @@ class TableInfo:
     can_change: bool = True
     notes: tuple[str, ...] = ()
     readable: bool = True
-    counted: bool = True
 
     @property
     def table(self) -> TableId:

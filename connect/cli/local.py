@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Real servers as child processes: Kafka, registry, Elasticsearch, PostgreSQL, MySQL, MariaDB.",
 )
@@ -56,7 +57,7 @@ def up(
             _print_addresses(stack, as_json=as_json)
             if detach:
                 stack.detach()
-                _err.print(f"stack {stack.id} stays up; to end it: connect local down", highlight=False)
+                _err.print(f"stack {stack.id} stays up; to end it: connect local down {stack.id}", highlight=False)
                 return
             _err.print("Ctrl-C ends it", highlight=False)
             _watch(stack)
@@ -64,24 +65,36 @@ def up(
 
 @app.command()
 def down(
-    stack: Annotated[str | None, typer.Argument(help="Its id; without: every detached stack.")] = None,
+    stack: Annotated[str | None, typer.Argument(help="Its id; not needed where one detached stack runs.")] = None,
     *,
+    every: Annotated[bool, typer.Option("--all", help="Every detached stack, whoever started it.")] = False,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """End detached stacks and remove their data."""
     with _reported():
         folder = open_home(home)
-        wanted = [state for state in folder.running() if state["id"] == stack or (stack is None and state["detached"])]
-        if stack is not None and not wanted:
-            raise ConnectError(
-                f"no stack {stack} runs", code="local_stack_ended", hint="connect local status lists them"
-            )
+        wanted = _to_end(list(folder.running()), stack, every=every)
         for state in wanted:
             os.kill(state["pid"], signal.SIGTERM)
             _wait_down(folder.stacks / state["id"])
         ended = [state["id"] for state in wanted]
         print(json.dumps({"ended": ended}) if as_json else f"ended: {', '.join(ended) or 'nothing was running'}")
+
+
+def _to_end(running: list[dict[str, Any]], stack: str | None, *, every: bool) -> list[dict[str, Any]]:
+    """The stacks that ``down`` means: without a word, another's data is not to go with one's own."""
+    wanted = [state for state in running if (state["id"] == stack if stack else state["detached"])]
+    if stack is not None and not wanted:
+        raise ConnectError(f"no stack {stack} runs", code="local_stack_ended", hint="connect local status lists them")
+    if stack is None and not every and len(wanted) > 1:
+        message = f"{len(wanted)} detached stacks run, nothing was ended: {'; '.join(map(_in_short, wanted))}"
+        raise ConnectError(message, code="local_which_stack", hint="connect local down ID, or --all of them")
+    return wanted
+
+
+def _in_short(state: dict[str, Any]) -> str:
+    return f"{state['id']} ({', '.join(sorted(state['servers']))})"
 
 
 @app.command()

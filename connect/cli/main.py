@@ -62,7 +62,7 @@ class _Group(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = {name: TyperCommand(name, help=lazy.help) for name, lazy in COMMANDS.items()}
+        self.commands = {name: TyperCommand(name, short_help=lazy.help) for name, lazy in COMMANDS.items()}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The real command in place of its line; --debug is ours unless the command has one of its own."""
@@ -79,12 +79,18 @@ def _load(name: str) -> Any:
     target = getattr(import_module(module), attribute)
     if isinstance(target, typer.Typer):
         return get_group(target)
-    single = typer.Typer(add_completion=False)
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
     single.command(name)(target)
     return get_command(single)
 
 
-app = typer.Typer(cls=_Group, no_args_is_help=True, pretty_exceptions_enable=False, epilog=EPILOG)
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog=EPILOG,
+    rich_markup_mode=None,  # plain help: rich's takes as long to load as everything else
+)
 
 
 def _version(*, wanted: bool) -> None:

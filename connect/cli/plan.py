@@ -73,6 +73,12 @@ def _only(made: Plan, name: str) -> Plan:
     ]
     if not chosen:
         captured = [table.table for source in made.sources for table in source.tables]
+        source = next((source.name for source in made.sources if name in source.left_out), None)
+        if source is not None:
+            message = f"{name} is on the server of {source}, and the file leaves it out"
+            raise ConnectError(
+                message, code="table_missing", hint=f"name it under tables: of {source}; exclude: goes first"
+            )
         message = f"no source of the file captures a table {name}"
         raise ConnectError(message, code="table_missing", hint=nearest(name, captured) or "; ".join(made.unknown))
     return replace(made, sources=chosen, sinks=[], internal=[], changes=[], leftovers=[])
@@ -115,11 +121,16 @@ def lines(made: Plan, *, everything: bool) -> Iterator[Text]:
 def _amounts(made: Plan) -> Iterator[Text]:
     """What is read, how long that takes, and how long a rebuild of each sink would."""
     for source in made.sources:
-        new = [change for change in source.changes if change.sign == "+" and change.rows]
+        new = [change for change in source.changes if change.sign == "+" and change.rows > 0]
         if new:
             rows, size, seconds = (sum(getattr(c, name) for c in new) for name in ("rows", "bytes", "seconds"))
             text = f"{escape(source.name)} reads about {figures.count(rows)} rows, {figures.size(size)}: "
             yield Text(f"{text}{figures.span(seconds)} {_pace('rows', source.rate, measured=source.measured)}")
+        if unknown := [change.bytes for change in source.changes if change.rows < 0]:
+            amount = (
+                f"{figures.size(sum(unknown))} in {len(unknown)} table(s) whose rows the server has not counted yet"
+            )
+            yield Text(f"{escape(source.name)} reads {'besides ' if new else ''}{amount}: ANALYZE lets the plan tell")
     for sink in made.sinks:
         if sink.records:
             text = f"{escape(sink.name)}: a rebuild reads at most {figures.count(sink.records)} records: "
@@ -175,7 +186,9 @@ def _table(table: PlannedTable, change: Change | None = None) -> Iterator[Text]:
 
 
 def _reading(change: Change) -> str:
-    if change.rows <= 0:
+    if change.rows < 0:
+        return f"{change.text} ({figures.size(change.bytes)}, rows not counted yet)"
+    if not change.rows:
         return change.text
     amount = f"about {figures.count(change.rows)} rows, {figures.size(change.bytes)}, {figures.span(change.seconds)}"
     return f"{change.text} ({amount})"
@@ -208,6 +221,6 @@ def _sink(sink: PlannedSink, *, everything: bool) -> Iterator[Text]:
 
 
 def _filling(change: Change | None) -> str:
-    if change is None or not change.rows:
+    if change is None or change.rows <= 0:
         return ""
     return f"  ({change.text}: at most {figures.count(change.rows)} records, {figures.span(change.seconds)})"

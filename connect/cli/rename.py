@@ -11,7 +11,9 @@ from connect.cli.asking import tell
 from connect.config.load import load_config
 from connect.runtime.rename import rename_source
 
-app = typer.Typer(no_args_is_help=True, help="Give something that has a stored position another name.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Give something that has a stored position another name."
+)
 
 
 @app.callback()

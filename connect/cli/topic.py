@@ -21,7 +21,7 @@ from connect.schema.registry import RegistryClient
 if TYPE_CHECKING:
     from connect.record import SinkRecord
 
-app = typer.Typer(no_args_is_help=True, help="Look into topics.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into topics.")
 OfKey = Annotated[
     str | None, typer.Option(metavar="KEY", help="Only this key: its value, or a JSON object of its columns.")
 ]

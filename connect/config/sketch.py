@@ -113,7 +113,7 @@ def _table(info: TableInfo, *, left_out: bool) -> Iterator[str]:
         f"key {', '.join(info.schema.key)}" if info.schema.key else "no key: an event view only, `key: [...]` names one"
     )
     start = "      # " if left_out else "      "
-    rows = f"{info.rows:,} rows" if info.counted else "rows not counted (ANALYZE does)"
+    rows = f"{info.rows:,} rows" if info.rows >= 0 else "rows not counted yet (ANALYZE)"
     yield start + f"{_text(str(info.table))}: {{}}  # {rows}, {_size(info.bytes)}, {_one_line(key)}"
     if not info.readable:
         yield "      #   This role may not read it: with it in the file `connect doctor --sql FILE` prints the GRANT."

@@ -142,8 +142,7 @@ class Topics:
         while True:
             topics = self.describe(names)
             try:
-                for topic in topics.values():
-                    self.ends(topic.name, topic.partitions)
+                self.sizes(topics.values())
             except Retriable:
                 if time.monotonic() > deadline:
                     raise

@@ -37,7 +37,7 @@ class Change:
         acts: What a changed option acts on: live, new records only, identity; "" for others.
         code: Of the error that the run stops with; "" where it does not.
         remedy: The command or edit that does what was perhaps meant; "" where there is none.
-        rows: That are read for it; an estimate.
+        rows: That are read for it; an estimate, -1 where the server has none.
         bytes: Of those rows, in the database.
         seconds: That this takes; an estimate.
     """
@@ -80,10 +80,8 @@ def table_changes(
         if _is_read(now, notes):
             text = _reading(notes.get(snapshot_note(table)), started=started)
         if text:
-            rows = max(now.info.rows - _sent(notes, table), 0) if _is_read(now, notes) else 0
-            share = rows / now.info.rows if now.info.rows > 0 else 0.0
-            size = round(now.info.bytes * share)
-            yield Change(sign="+", what=str(table), text=text, rows=rows, bytes=size, seconds=rows / rate)
+            rows, size = _amount(now, notes)
+            yield Change(sign="+", what=str(table), text=text, rows=rows, bytes=size, seconds=max(rows, 0) / rate)
         if before is not None:
             yield from _table_options(source, file, table, before, now.note)
     captured = {str(now.info.table) for now in tables}
@@ -95,6 +93,17 @@ def table_changes(
 def stopped_by(error: Failed, what: str, acts: str = "") -> Change:
     """What the run would stop at, in the same words."""
     return Change(sign="~", what=what, text=error.message, acts=acts, code=error.code, remedy=error.hint)
+
+
+def _amount(now: TableNow, notes: Mapping[str, Mapping[str, Any]]) -> tuple[int, int]:
+    """Rows and bytes that are read of a table; -1 rows where the server never counted them."""
+    known = now.info.rows
+    if not _is_read(now, notes):
+        return 0, 0
+    if known < 0:
+        return known, now.info.bytes
+    rows = max(known - _sent(notes, now.info.table), 0)
+    return rows, round(now.info.bytes * (rows / known if known else 0.0))
 
 
 def _is_read(now: TableNow, notes: Mapping[str, Mapping[str, Any]]) -> bool:

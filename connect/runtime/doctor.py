@@ -105,7 +105,7 @@ def _registry(config: Config) -> Iterator[Finding]:
     if client is None:
         return
     try:
-        client.check()
+        client.subjects()
     except ConnectError as error:
         yield _finding(error)
     else:

@@ -50,10 +50,8 @@ if TYPE_CHECKING:
     from connect.schema.registry import RegistryClient
 
 JSON_FORMAT: Final = "JSON with schema and payload in every record (the file names no schema_registry)"
-KEYLESS: Final = (
-    "no key: event view only, null keys, one fixed partition; its rows are read in one Kafka transaction, "
-    "and streaming waits meanwhile"
-)
+KEYLESS: Final = "no key: event view only, null keys, one fixed partition"
+KEYLESS_READ: Final = "its rows are read in one Kafka transaction, and streaming waits meanwhile"
 UNORDERED: Final = (
     "{topic} has several partitions, which have no order: a TRUNCATE of its table stops this sink as "
     "FAILED(truncate_unordered); the table's state topic, or partitions: 1, knows no such stop"
@@ -250,7 +248,11 @@ class _Planner:
         registry, nothing = self._registry, [()] * len(tables)
         if registry is None or not self._registry_up:
             return nothing
-        ask = partial(_refused, registry)
+        there = self._ask("the registry", partial(subjects_there, registry, tables))
+        if there is None:
+            self._registry_up = False
+            return nothing
+        ask = partial(refusals, registry, there)
         with ThreadPoolExecutor(_QUESTIONS, thread_name_prefix="registry") as pool:
             found = self._ask("the registry", lambda: list(pool.map(ask, tables)))
             pool.shutdown(cancel_futures=True)
@@ -352,7 +354,7 @@ def _planned(
 ) -> PlannedTable:
     notes = list(info.notes)
     if not published.key:
-        notes.insert(0, KEYLESS)
+        notes.insert(0, KEYLESS if choice.snapshot == "never" else f"{KEYLESS}; {KEYLESS_READ}")
     if not info.can_change and not any("NOT CAPTURED" in note for note in notes):
         notes.append("its UPDATEs and DELETEs are NOT CAPTURED: the log does not carry them without a replica identity")
     if choice.where:
@@ -429,12 +431,21 @@ def _subjects(topic: str, schema: TableSchema, block: SourceBlock, choice: Table
         yield key_subject(topic, schema)
 
 
-def _refused(registry: RegistryClient, subjects: Iterable[Subject]) -> list[str]:
+def subjects_there(registry: RegistryClient, tables: Iterable[Iterable[Subject]]) -> frozenset[str]:
+    """Subjects that have a schema already, or may have: a new one takes anything, so it need not be asked for."""
+    try:
+        return registry.subjects()
+    except Failed:  # the list is not for us, or too long; whatever else it is, the questions themselves tell
+        return frozenset(subject.name for subjects in tables for subject in subjects)
+
+
+def refusals(registry: RegistryClient, there: Collection[str], subjects: Iterable[Subject]) -> list[str]:
     """Notes on schemas that the registry refuses now. A running source may still widen them (rules V1-V6)."""
     return [
         f"the registry refuses the schema of {subject.name} as the table is now: {reason}; columns that change "
         "while the source runs are widened first, otherwise it stops as FAILED(schema_incompatible)"
         for subject in subjects
+        if subject.name in there
         for reason in registry.incompatibilities(subject.name, subject.text)
     ]
 

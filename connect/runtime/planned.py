@@ -43,7 +43,7 @@ class PlannedTable:
         columns: Name → type, as they leave; a ``?`` behind the type may be null.
         topics: Where it goes.
         snapshot: Whether its rows are read first.
-        rows: Estimate by the server's statistics.
+        rows: Estimate by the server's statistics; -1 where it has none yet.
         bytes: Of its data without indexes.
         new_columns: What a later column does.
         notes: What an operator should know.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from connect.api.tables import View
 from connect.errors import ConfigError, Failed, Problem
 from connect.failpoints import failpoint
 from connect.kafka.positions import RENAMED, PositionStore
@@ -37,12 +38,12 @@ def rename_source(config: Config, old: str, new: str) -> list[str]:
     if old in config.sources:
         fix = f"give its entry the name {new}, then give the command again"
         raise ConfigError([Problem(config.sources[old].where, f"the file still has the source {old!r}", fix)])
-    _check_names(config, source, old)
-    for name in (old, new):
-        refuse_while_running(config, name)
     settings = config.kafka.settings()
     topics = Topics(settings)
     before, after = (PositionStore(settings, topics, config.name, name) for name in (old, new))
+    _check_names(config, source, old, before.look()[1])
+    for name in (old, new):
+        refuse_while_running(config, name)
     if not topics.describe([before.topic]):
         raise _nothing(config.name, old)
     after.ensure()
@@ -73,11 +74,12 @@ def _due(
         message = f"{source.name} has a position of its own already, so it cannot take over {old}'s"
         hint = f"It was started. Give back its entry the name {old}; or connect remove {source.name} FILE first."
         raise Failed("rename_target", message, hint=hint)
-    prefix = f"{source.topic_prefix}."
-    foreign = next((topic for topic in topics_of(notes) if not topic.startswith(prefix)), None)
+    foreign = _foreign_topic(notes, source)
     if foreign is not None:
-        message = f"{old} writes to {foreign}, and {source.name} would write to topics that begin with {prefix}"
-        hint = f"Write under {source.name} the topic_prefix that {old} had: by default it is the source's name, {old}."
+        message = (
+            f"{old} writes to {foreign}, and {source.name} would write to topics that begin with {source.topic_prefix}."
+        )
+        hint = f"Write under {source.name} in the file:\ntopic_prefix: {_prefix(notes, old)}"
         raise Failed("rename_topics", message, hint=hint)
     return notes
 
@@ -91,13 +93,31 @@ def _renamed(notes: Mapping[str, dict[str, Any]], source: SourceConfig, group: s
     return {OPTIONS: notes[OPTIONS] | spelt}
 
 
-def _check_names(config: Config, source: SourceConfig, old: str) -> None:
-    """What the old name named on the server stays: the file has to say how it is called."""
+def _check_names(config: Config, source: SourceConfig, old: str, notes: Mapping[str, Mapping[str, Any]]) -> None:
+    """What the old name named on the server stays, and so do its topics: the file has to say how they are called."""
     kept, now = (source.plugin.names(source.options, config.name, name) for name in (old, source.name))
     lacking = [f"{key}: {name}" for key, name in kept.items() if now.get(key) != name]
     if lacking:
+        if _foreign_topic(notes, source):
+            lacking.insert(0, f"topic_prefix: {_prefix(notes, old)}")
         message = f"on its server, {old} has things that are called after it, and {source.name} would look for others"
         raise Failed("rename_names", message, hint=f"Write under {source.name} in the file:\n" + "\n".join(lacking))
+
+
+def _foreign_topic(notes: Mapping[str, Mapping[str, Any]], source: SourceConfig) -> str | None:
+    """A topic that the old name wrote to, and that does not begin as those of the new one will."""
+    prefix = f"{source.topic_prefix}."
+    return next((topic for topic in sorted(topics_of(notes)) if not topic.startswith(prefix)), None)
+
+
+def _prefix(notes: Mapping[str, Mapping[str, Any]], old: str) -> str:
+    """The topic_prefix that the old name had, by the topic of a table that no transform routed; else the default."""
+    for note, content in notes.items():
+        ending = f".{note.removeprefix('table:')}"
+        topic = content["topics"].get(View.STATE.value, "") if note.startswith("table:") else ""
+        if topic.endswith(ending):
+            return topic.removesuffix(ending)
+    return old
 
 
 def _nothing(where: str, old: str) -> Failed:

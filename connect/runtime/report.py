@@ -30,9 +30,9 @@ class TableReport:
 
     Attributes:
         phase: ``waiting``, ``snapshot``, ``streaming``; for sinks ``bootstrapping``, ``live``.
-        rows: Snapshot rows sent, or records applied.
-        total: Estimated rows of the snapshot, or records between the start and the noted end; None where unknown.
-        changes: Changes streamed since the task started.
+        rows: Snapshot rows sent; for sinks offsets passed between their first start and the end noted then.
+        total: Estimated rows of the snapshot, or all of those offsets; None where unknown.
+        changes: Changes streamed, or records behind that end applied, since the task started.
         per_second: Rows or records a second, over the last seconds.
         eta_seconds: Until this phase ends; None where unknown.
         note: One sentence for people, for example that UPDATEs are NOT CAPTURED.

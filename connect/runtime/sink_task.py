@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from connect.api import Failure, Sink, WriteResult
     from connect.kafka.topics import Topic
     from connect.record import SinkRecord
+    from connect.runtime.bootstrap import Progress
     from connect.schema.formats import Reader
 
 _REFRESH_SECONDS: Final = 4.0  # a topic that appears later is taken up within 10 s
@@ -44,6 +45,8 @@ _RATE_RECORDS: Final = 5_000  # fewer say nothing of how fast the sink can be
 _OVERLAP_ROWS: Final = 1000  # a batch of so many has another one behind it
 _COLLECT_EVERY: Final = 200_000  # objects
 _LIMITS: Final = Limits()
+# Kafka does not tell a topic that is not there from one that the principal may not know of.
+_NO_TOPIC: Final = "no topic matches yet, of those that this principal may see: it needs Describe and Read on them"
 
 
 class Pipeline(Protocol):
@@ -112,16 +115,21 @@ class _Counts:
     dead_letters: int = 0
     incomplete: int = 0
     rows: Counter[str] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)  # of those rows: behind the ends noted at the first start
     recent: deque[tuple[float, Counter[str]]] = field(default_factory=deque)
     best: float = 0.0  # records a second, in the fastest of the last seconds that had many
 
-    def written(self, raws: Sequence[Raw], incomplete: int) -> None:
-        """A transaction of the sink came back."""
+    def written(self, raws: Sequence[Raw], incomplete: int, noted: Mapping[TopicPartition, Progress]) -> None:
+        """A transaction of the sink came back; ``noted``: how far it was before."""
         self.records += len(raws)
         self.transactions += 1
         self.incomplete = incomplete
-        for topic, count in Counter(map(_place, raws)).items():
-            self.rows[topic.topic] += count
+        for place, count in Counter(map(_place, raws)).items():
+            self.rows[place.topic] += count
+            if noted[place].next >= (end := noted[place].end):
+                self.changes[place.topic] += count
+            else:  # at most a few batches of a partition's life go over that end
+                self.changes[place.topic] += sum(raw.place == place and raw.offset >= end for raw in raws)
 
     def rate(self, topic: str) -> float:
         """Records a second of a topic over the last seconds."""
@@ -391,7 +399,7 @@ class SinkTask:
             failpoint("sink.before_write")
             write = self._sink.begin(work.records, next_offsets, skip)
         failpoint("sink.after_write")
-        self._counts.written(work.raws, result.incomplete)
+        self._counts.written(work.raws, result.incomplete, self._bootstrap.partitions)
         self._hints |= next_offsets
         self._bootstrap.advance(next_offsets)
 
@@ -452,7 +460,7 @@ class SinkTask:
 
     def _waiting_for(self, lag: int) -> str:
         if not self._topics and "refresh" in self._at:
-            return "no topic matches yet"
+            return _NO_TOPIC
         if self._topics and self._counts.incomplete and self._bootstrap.complete():
             return f"{self._counts.incomplete} rows wait for columns that the log did not carry"
         if lag and time.monotonic() - self._moved_at > _QUIET_SECONDS:
@@ -465,8 +473,9 @@ class SinkTask:
         live = self._bootstrap.complete(name)
         return TableReport(
             phase="live" if live else "bootstrapping",
-            rows=self._counts.rows[name],
+            rows=total - left,
             total=total,
+            changes=self._counts.changes[name],
             per_second=rate,
             eta_seconds=left / rate if left and rate else None,
         )

@@ -195,12 +195,14 @@ class RegistryClient:
         answer = self._ask("GET", path) or {}
         return str(answer.get("compatibilityLevel") or answer.get("compatibility") or "")
 
-    def check(self) -> None:
-        """Ask for nothing much, to learn whether a registry is there and lets us in; raises as ``schema_id`` does."""
+    def subjects(self) -> frozenset[str]:
+        """Those that have a version; raises as ``schema_id`` does. Whoever may register need not be let to see them."""
         answer = self._answer("GET", "/subjects", None)
         self._refuse(answer, "/subjects")
-        if not isinstance(self._json(answer, "/subjects"), list):
+        names = self._json(answer, "/subjects")
+        if not isinstance(names, list):
             raise self._nonsense(answer, "/subjects")
+        return frozenset(map(str, names))
 
     def _find(self, subject: str, text: str) -> int | None:
         path = f"/subjects/{quote(subject, safe='')}"

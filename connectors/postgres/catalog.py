@@ -95,6 +95,8 @@ SELECT c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.relrepl
        CASE WHEN c.relkind = 'p'
             THEN (SELECT coalesce(sum(greatest(p.reltuples, 0)), 0) FROM pg_catalog.pg_partition_tree(c.oid) t
                     JOIN pg_catalog.pg_class p ON p.oid = t.relid WHERE t.isleaf)
+            WHEN c.reltuples <= 0 AND c.relpages = 0  -- never counted; 0, not -1, before Postgres 14
+            THEN CASE WHEN pg_catalog.pg_relation_size(c.oid) > 0 THEN -1 ELSE 0 END
             ELSE c.reltuples END::int8,
        CASE WHEN c.relkind = 'p'
             THEN (SELECT coalesce(sum(pg_catalog.pg_table_size(t.relid)), 0)

@@ -78,12 +78,11 @@ def table_info(table: CatalogTable, types: TypeCatalog, config: PostgresConfig, 
     return TableInfo(
         schema=shape.schema,
         identity=table.identity_columns,
-        rows=max(table.rows, 0),
+        rows=table.rows,
         bytes=table.bytes,
         can_change=table.can_change,
         notes=tuple(_notes(table, names)),
         readable=table.readable,
-        counted=table.rows >= 0,
     )
 
 

@@ -83,6 +83,8 @@ def test_a_database_becomes_a_file_that_validates_and_plans(database, kafka, con
     assert "(TOAST)" in text.split("public.customers: {}")[1].split("public.log: {}")[0]
     assert "mask: {email: hash}" in text
     assert "no key" in text.split("public.log: {}")[1].splitlines()[0]
+    assert "public.customers: {}  # rows not counted yet (ANALYZE)" in text  # not 0: it has just been filled
+    assert "public.log: {}  # 0 rows" in text
     assert connect("validate", file)[0] == 0
     code, out, err = connect("plan", file)
     assert code == 0, err

@@ -107,15 +107,21 @@ def test_a_rename_that_is_killed_anywhere_is_whole_or_not_and_is_finished_by_the
 def test_a_rename_that_would_mean_another_slot_or_other_topics_is_refused_and_changes_nothing(begun):
     chain = begun
     kept = chain.config["sources"].pop("s")
-    chain.config["sources"]["t"] = kept
+    chain.config["sources"]["t"] = {**kept, "topic_prefix": "t"}
     with pytest.raises(Failed) as caught:
         rename_source(write(chain), "s", "t")
     assert caught.value.code == "rename_names"
-    assert f"slot: {default_name(chain.group, 's')}" in caught.value.hint
+    slot = default_name(chain.group, "s")
+    assert caught.value.hint.splitlines()[1:] == [
+        f"topic_prefix: {chain.prefix}",
+        f"slot: {slot}",
+        f"publication: {slot}",
+    ]  # one error has every line
     chain.config["sources"] = {"s": {**kept, "topic_prefix": "other"}}
     with pytest.raises(Failed) as caught:
         rename_source(rename_entry(chain), "s", "t")
     assert caught.value.code == "rename_topics"
+    assert f"topic_prefix: {chain.prefix}" in caught.value.hint
     chain.config["sources"]["t"]["topic_prefix"] = chain.prefix
     chain.config["sources"]["s"] = {**kept, "topic_prefix": "other"}
     with pytest.raises(ConfigError, match="still has the source 's'"):

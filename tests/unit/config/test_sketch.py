@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 WHERE = Where("shop-cdc", "postgres", "postgresql://cdc@127.0.0.1:5432/shop")
 
 
-def table(name: str, *columns: str, key: tuple[str, ...] = ("id",), notes: tuple[str, ...] = ()) -> TableInfo:
+def table(
+    name: str, *columns: str, key: tuple[str, ...] = ("id",), notes: tuple[str, ...] = (), rows: int = 1_200
+) -> TableInfo:
     fields = tuple(Field(column, Type(Kind.STRING)) for column in columns)
     schema = TableSchema(TableId("public", name), fields, key)
-    return TableInfo(schema=schema, identity=key, rows=1_200, bytes=8_200, notes=notes)
+    return TableInfo(schema=schema, identity=key, rows=rows, bytes=8_200, notes=notes)
 
 
 def loaded(tmp_path: Path, text: str) -> Any:
@@ -64,7 +66,7 @@ def test_where_the_role_may_read_none_yet_all_are_in_the_file(tmp_path: Path) ->
 
 
 def test_rows_that_nobody_has_counted_are_not_said_to_be_none() -> None:
-    text = source_file(WHERE, [replace(table("orders", "id"), rows=0, counted=False)])
+    text = source_file(WHERE, [replace(table("orders", "id"), rows=-1)])
 
     assert "rows not counted" in text
     assert " 0 rows" not in text
@@ -74,6 +76,12 @@ def test_each_table_has_its_rows_size_and_key() -> None:
     text = source_file(WHERE, [table("orders", "id", "total"), table("log", "what", key=())])
     assert "public.orders: {}  # 1,200 rows, 8.2 kB, key id" in text
     assert "public.log: {}  # 1,200 rows, 8.2 kB, no key" in text
+
+
+def test_a_table_that_the_server_never_counted_is_not_called_empty() -> None:
+    assert "public.orders: {}  # rows not counted yet (ANALYZE), 8.2 kB" in source_file(
+        WHERE, [table("orders", "id", rows=-1)]
+    )
 
 
 def test_personal_columns_are_a_mask_to_take_up() -> None:

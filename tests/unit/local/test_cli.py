@@ -44,3 +44,30 @@ def test_down_of_a_stack_that_is_not_there_is_an_error():
 
     assert result.exit_code == 1
     assert "no stack abc123 runs" in result.stderr
+
+
+@pytest.fixture
+def stacks(monkeypatch):
+    """Two detached stacks run, and one that ends with its starter; who was sent a signal."""
+    running = [
+        {"id": name, "detached": name != "their0", "pid": pid, "servers": {"kafka": {}, "postgres": {}}}
+        for pid, name in enumerate(("first1", "other2", "their0"), 1001)
+    ]
+    signalled = []
+    monkeypatch.setattr("connect.local.home.Home.running", lambda _: iter(running))
+    monkeypatch.setattr("os.kill", lambda pid, _: signalled.append(pid))
+    return signalled
+
+
+def test_down_without_an_id_ends_nothing_where_there_is_a_choice_and_names_it(stacks):
+    result = run("down")
+
+    assert (result.exit_code, stacks) == (1, [])
+    assert "nothing was ended: first1 (kafka, postgres); other2 (kafka, postgres)" in result.stderr
+    assert "connect local down ID" in result.stderr
+
+
+def test_down_ends_the_one_that_is_named_or_all_that_are_detached(stacks):
+    assert run("down", "other2").stdout == "ended: other2\n"
+    assert run("down", "--all").stdout == "ended: first1, other2\n"
+    assert stacks == [1002, 1001, 1002]

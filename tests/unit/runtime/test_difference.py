@@ -43,6 +43,11 @@ def test_a_first_plan_is_all_plus_with_rows_bytes_and_time():
     )
 
 
+def test_a_table_that_the_server_never_counted_is_not_called_empty():
+    (change,) = changes([table(rows=-1)], {})
+    assert (change.rows, change.bytes, change.seconds) == (-1, 80_000, 0.0)
+
+
 def test_what_is_as_it_was_changes_nothing():
     assert changes([table()], notes()) == []
 

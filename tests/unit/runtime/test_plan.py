@@ -5,8 +5,37 @@ import pytest
 from connect.config.fields import Model
 from connect.config.patterns import pattern
 from connect.config.topics import TargetOptions
-from connect.runtime.plan import rendered, type_word, unread_events
+from connect.errors import Failed
+from connect.runtime.plan import refusals, rendered, subjects_there, type_word, unread_events
+from connect.schema.avro import Subject
 from connect.schema.model import Field, Kind, Type, decimal_type
+
+
+class FakeRegistry:
+    """Has the subjects that it was told of; ``None``: its list is not shown. Remembers which it was asked for."""
+
+    def __init__(self, subjects):
+        self.names, self.asked = subjects, []
+
+    def subjects(self):
+        if self.names is None:
+            raise Failed("registry_denied", "no")
+        return frozenset(self.names)
+
+    def incompatibilities(self, subject, _text):
+        self.asked.append(subject)
+        return ["too narrow"]
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"), [([], []), (["a-value", "other"], ["a-value"]), (None, ["a-value", "a-key", "b-value"])]
+)
+def test_the_registry_is_asked_only_for_subjects_that_it_has_or_does_not_show(known, asked):
+    registry = FakeRegistry(known)
+    tables = [[Subject("a-value", "{}"), Subject("a-key", "{}")], [Subject("b-value", "{}")]]
+    there = subjects_there(registry, tables)
+    notes = [note for subjects in tables for note in refusals(registry, there, subjects)]
+    assert (registry.asked, len(notes)) == (asked, len(asked))
 
 
 class Target(Model):

@@ -138,7 +138,7 @@ def test_F102_a_registry_that_is_not_there_is_tried_again(server):
 
 def test_F167_a_redirect_is_not_followed(server):
     server.answer(302, b"", Location="http://elsewhere.example/")
-    error = refused(Failed, lambda: RegistryClient(server.url, login=Login("u", Secret("p"))).check())
+    error = refused(Failed, lambda: RegistryClient(server.url, login=Login("u", Secret("p"))).subjects())
     assert (error.code, len(server.requests)) == ("registry_answer", 1)
     assert "elsewhere.example" in error.message
 
@@ -174,15 +174,15 @@ def test_a_refused_schema_fails_with_the_registrys_words(server):
 def test_a_registry_that_lets_us_not_in_fails_without_the_password(server, status):
     server.answer(status, {"message": "no"})
     client = RegistryClient(server.url.replace("//", "//anne:hunter2@"))
-    error = refused(Failed, client.check)
+    error = refused(Failed, client.subjects)
     assert error.code == "registry_denied"
     assert "hunter2" not in str(error)
 
 
 def test_credentials_travel_as_basic_authentication(server):
     server.answer(200, [])
-    RegistryClient(server.url, login=Login("anne", Secret(lambda: "hun:ter2"))).check()
-    RegistryClient(server.url.replace("//", "//b:p%40ss@")).check()
+    RegistryClient(server.url, login=Login("anne", Secret(lambda: "hun:ter2"))).subjects()
+    RegistryClient(server.url.replace("//", "//b:p%40ss@")).subjects()
     sent = [headers["Authorization"].removeprefix("Basic ") for _, _, headers in server.requests]
     assert [base64.b64decode(token).decode() for token in sent] == ["anne:hun:ter2", "b:p@ss"]
 
@@ -197,7 +197,7 @@ def test_a_schema_that_somebody_else_has_to_register_is_shown(server):
 
 def test_a_token_travels_as_a_bearer(server):
     server.answer(200, [])
-    RegistryClient(server.url, login=Login(token=Secret("t0ken"))).check()
+    RegistryClient(server.url, login=Login(token=Secret("t0ken"))).subjects()
     assert [headers["Authorization"] for _, _, headers in server.requests] == ["Bearer t0ken"]
 
 
@@ -205,7 +205,7 @@ def test_a_refused_secret_of_a_file_is_tried_again(server, tmp_path):
     server.answer(401, {"message": "no"})
     (tmp_path / "token").write_text("old")
     secret = Secret(*resolve(f"${{file:{tmp_path}/token}}").parts)
-    error = refused(Retriable, RegistryClient(server.url, login=Login(token=secret)).check)
+    error = refused(Retriable, RegistryClient(server.url, login=Login(token=secret)).subjects)
     assert error.code == "registry_denied"
     assert "from its file again" in error.hint
 
@@ -213,7 +213,7 @@ def test_a_refused_secret_of_a_file_is_tried_again(server, tmp_path):
 def test_proxies_of_the_environment_are_ignored(server, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     server.answer(200, [])
-    RegistryClient(server.url).check()
+    RegistryClient(server.url).subjects()
     assert len(server.requests) == 1
 
 
@@ -251,7 +251,7 @@ def test_a_url_that_is_no_registrys_is_an_error_of_the_file(url):
 def test_a_certificate_that_is_unknown_or_anothers_is_not_trusted(tmp_path, names, trusted):
     with serving(TlsAnswers(names, tmp_path)) as answers:
         client = RegistryClient(answers.url, tls=TlsFiles(ca=answers.ca_file if trusted else None))
-        error = refused(Failed, client.check)
+        error = refused(Failed, client.subjects)
     assert (error.code, answers.requests) == ("registry_untrusted", [])
 
 
@@ -261,7 +261,7 @@ def test_a_registry_that_asks_who_we_are_is_shown_our_certificate(tmp_path):
         answers.context.load_verify_locations(answers.ca_file)
         answers.answer(200, [])
         files = TlsFiles(answers.ca_file, answers.ca_file, str(tmp_path / "key.pem"))
-        RegistryClient(answers.url, tls=files).check()
+        RegistryClient(answers.url, tls=files).subjects()
     assert len(answers.requests) == 1
 
 
@@ -273,5 +273,5 @@ def test_a_certificate_file_that_is_not_there_is_told(tmp_path):
 def test_a_certificate_of_the_files_authority_is_trusted(tmp_path):
     with serving(TlsAnswers(["localhost"], tmp_path)) as answers:
         answers.answer(200, [])
-        RegistryClient(answers.url, tls=TlsFiles(answers.ca_file)).check()
+        RegistryClient(answers.url, tls=TlsFiles(answers.ca_file)).subjects()
     assert len(answers.requests) == 1
