@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from connect.cli.topic import OfKey, line
 from connect.config.load import load_config
+from connect.errors import ConnectError
 from connect.runtime.letters import CODE, read_letters
 from connect.runtime.logs import escape
 from connect.runtime.maintenance import known
@@ -18,10 +20,25 @@ from connect.runtime.tasks import SinkTopics, registry_client
 from connect.schema.reader import RecordReader
 from connect.transforms.build import sink_pipeline
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # What `connect resend` takes too.
 SinkName = Annotated[str, typer.Argument(metavar="SINK", help="The sink's name in the file.", show_default=False)]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="Configuration files.", show_default=False)]
 AsJsonLines = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
+
+
+@contextmanager
+def none_is_well(sink: str) -> Iterator[None]:
+    """A dead-letter topic is made with the first letter: without it there is none, and that is no failure."""
+    try:
+        yield
+    except ConnectError as error:
+        if error.code != "topic_unknown":
+            raise
+        text = f"{sink} has put no record aside: {error.message}, or this principal may not see it"
+        sys.stderr.write(f"{escape(text)}\n")
 
 
 def dead_letters(
@@ -42,10 +59,11 @@ def dead_letters(
     chosen = config.sinks[known(sink, config.sinks, "sink")]
     transforms = sink_pipeline(chosen, SinkTopics(config, chosen).__getitem__)
     topic, reader = chosen.dead_letter_topic, RecordReader(registry_client(config))
-    letters = read_letters(config.kafka.settings(), reader, topic, transforms, key)
-    for letter in letters:
-        why = f"{CODE}: {letter.error}"
-        text = json.dumps(letter.to_json()) if as_json else f"{line(letter.record)}\n        {escape(why)}"
-        sys.stdout.write(f"{text}\n")
-    if not as_json:
-        sys.stdout.write(f"{len(letters)} record(s) of {escape(sink)} in {escape(topic)}\n")
+    with none_is_well(sink):
+        letters = read_letters(config.kafka.settings(), reader, topic, transforms, key)
+        for letter in letters:
+            why = f"{CODE}: {letter.error}"
+            text = json.dumps(letter.to_json()) if as_json else f"{line(letter.record)}\n        {escape(why)}"
+            sys.stdout.write(f"{text}\n")
+        if not as_json:
+            sys.stdout.write(f"{len(letters)} record(s) of {escape(sink)} in {escape(topic)}\n")

@@ -8,10 +8,11 @@ from collections import Counter
 
 import typer
 
-from connect.cli.dead_letters import AsJsonLines, Files, SinkName  # noqa: TC001 - Typer reads annotations
+from connect.cli.dead_letters import AsJsonLines, Files, SinkName, none_is_well
 from connect.cli.topic import OfKey, line
 from connect.config.load import load_config
 from connect.runtime.logs import escape
+from connect.runtime.resend import Resent
 from connect.runtime.resend import resend as send_again
 
 
@@ -29,7 +30,9 @@ def resend(
 
     Exit codes: 0 done, 1 a server is not there or the target refused some again, 2 faults in the files or usage.
     """
-    found = send_again(load_config(files), sink, key)
+    found: list[Resent] = []
+    with none_is_well(sink):
+        found = send_again(load_config(files), sink, key)
     for each in found:
         if as_json:
             sys.stdout.write(f"{json.dumps(each.to_json())}\n")

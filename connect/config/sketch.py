@@ -136,7 +136,7 @@ def sinks_file(where: Where, topics: Sequence[str]) -> str:
         "    plugin: sql",
         "    url: sqlite:///warehouse.db  # ← or postgresql://app@127.0.0.1:5433/warehouse",
         "    topics:",
-        *(f"      - {_text(topic)}" for topic in topics),
+        *_listed(topics),
         '#  search: {plugin: elasticsearch, url: "http://127.0.0.1:9200", topics: [...]}',
     ]
     return "".join(f"{line}\n" for line in lines)
@@ -145,6 +145,22 @@ def sinks_file(where: Where, topics: Sequence[str]) -> str:
 def _one_line(text: str) -> str:
     """A text for a comment: a line break in a name must not end it."""
     return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in text)
+
+
+def _listed(topics: Sequence[str]) -> Iterator[str]:
+    """As a list; where the last parts are equal, each topic after the first needs a table's name of its own."""
+    seen: dict[str, str] = {}
+    for topic in topics:
+        first = seen.setdefault(_table_part(topic), topic)
+        if first == topic:
+            yield f"      - {_text(topic)}"
+        else:
+            own = "`topics: {TOPIC: {table: NAME}}` names another"
+            yield f"      # - {_text(topic)}  # meets {first} in one table; {own}"
+
+
+def _table_part(topic: str) -> str:
+    return topic.removesuffix(".events").rpartition(".")[2].lower()
 
 
 def looks_personal(column: str) -> bool:

@@ -104,7 +104,7 @@ def read_again(config: Config, name: str, tables: Sequence[str]) -> list[str]:
     store = PositionStore(kafka, topics, config.name, name)
     if not topics.describe([store.topic]):
         raise Failed("table_missing", f"{name} was never started", hint="Its first start reads every table.")
-    with at_rest(config, name):
+    with at_rest(config, name) as workers:
         producer = TransactionalProducer(kafka, f"{config.name}-{name}-0")
         try:
             producer.fence()
@@ -116,7 +116,8 @@ def read_again(config: Config, name: str, tables: Sequence[str]) -> list[str]:
                 producer.commit()
         finally:
             producer.close()
-    return [f"{name} reads {table} anew." for table in tables]
+    who = name if workers else f"No worker of yours runs {name}: its next start"
+    return [f"{who} reads {table} anew." for table in tables]
 
 
 def _table(name: str) -> TableId:
@@ -136,8 +137,8 @@ def _again(source: str, table: TableId, notes: Mapping[str, dict[str, Any]]) -> 
 
 
 @contextmanager
-def at_rest(config: Config, connector: str) -> Iterator[None]:
-    """One connector stands still meanwhile: paused where workers of this user have it, and resumed afterwards.
+def at_rest(config: Config, connector: str) -> Iterator[list[status_file.RunningWorker]]:
+    """One connector stands still meanwhile: paused where workers of this user have it, and resumed afterwards: those.
 
     A paused connector stays its worker's, so no STANDBY takes it up meanwhile; one on this machine is paused too.
     Where this process is killed, the worker resumes it.
@@ -153,7 +154,7 @@ def at_rest(config: Config, connector: str) -> Iterator[None]:
                 after.callback(control.ask, worker.pid, {"command": "resume", "connector": connector})
                 control.ask(worker.pid, {"command": "pause", "connector": connector, "while": os.getpid()})
             _wait_until_still(worker.pid, connector)
-        yield
+        yield workers
 
 
 def _with(group: str, connector: str) -> Iterator[status_file.RunningWorker]:

@@ -141,7 +141,7 @@ class _Planner:
 
     def _sum_up(self, plan: Plan) -> None:
         plan.leftovers = list(self._leftovers())
-        plan.changes = [_gone(kind, name) for kind, name in self._standings.gone(self._existing)] if self._kafka else []
+        plan.changes = [gone(kind, name) for kind, name in self._standings.gone(self._existing)] if self._kafka else []
         made = sum(topic.partitions for topic, _ in self._planned if not topic.exists)
         there = [self._there[topic.name].partitions for topic, _ in self._planned if topic.name in self._there]
         own = [name for name in plan.internal if name not in self._existing]
@@ -402,13 +402,17 @@ def type_word(column: Field) -> str:
     return f"{word}?" if column.optional else word
 
 
-def _gone(kind: str, name: str) -> Change:
+def gone(kind: str, name: str) -> Change:
+    """A connector that ran once and that the file has not; another file of the same name may have it."""
     if kind == "sink":
-        text = "is in the file no more; what it wrote stays in its target"
+        text = "is not in the file; what it wrote stays in its target"
         return Change(sign="-", what=f"sink {name}", text=text)
-    text = "is in the file no more; its topics and its position stay, and on its server its slot, which holds the log"
+    text = "is not in the file; its topics and its position stay, and on its server its slot, which holds the log"
     return Change(
-        sign="-", what=f"source {name}", text=text, remedy=f"with the file that had it: connect remove {name} FILE"
+        sign="-",
+        what=f"source {name}",
+        text=text,
+        remedy=f"if no other file has it, with the one that had it: connect remove {name} FILE",
     )
 
 

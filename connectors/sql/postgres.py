@@ -263,8 +263,10 @@ def translate(error: psycopg.Error) -> Exception:
 
 
 def _place(error: psycopg.Error) -> str:
-    """The column, from the error's own fields or COPY's context; what follows its name is a value."""
+    """The column or constraint, from the error's own fields or COPY's context; what follows its name is a value."""
     column = error.diag.column_name
+    if error.diag.constraint_name:
+        return f" by constraint {error.diag.constraint_name}"
     if column is None:
         found = _COPY_COLUMN.search(error.diag.context or "")
         column = found[1] if found else None

@@ -199,7 +199,8 @@ def test_what_a_new_columns_default_computes_for_old_rows_comes_when_the_table_i
     run_once(chain)
     assert chain.rows(warehouse, "SELECT id FROM people WHERE tag IS NOT NULL") == [(51,)]  # the log has no more
 
-    read_again(load_config([chain.folder / "chain.yaml"]), "s", ["public.people"])
+    done = read_again(load_config([chain.folder / "chain.yaml"]), "s", ["public.people"])
+    assert done == ["No worker of yours runs s: its next start reads public.people anew."]
     run_once(chain)
 
     every = "SELECT id, tag FROM people ORDER BY id"

@@ -306,6 +306,14 @@ def test_F132_the_refused_column_is_named_without_its_value(target: Target) -> N
     assert failure.error == "InvalidTextRepresentation (22P02) at column name"
 
 
+def test_the_constraint_that_refuses_a_row_is_named_without_its_value(target: Target) -> None:
+    target.sql.execute(
+        "CREATE TABLE orders (id bigint PRIMARY KEY, name text CONSTRAINT short CHECK (length(name) < 5))"
+    )
+    result = target.write(target.open(), target.put(1, "good"), target.put(2, "secret"))
+    assert [failure.error for failure in result.failures] == ["CheckViolation (23514) by constraint short"]
+
+
 def test_columns_whose_names_differ_by_case_only_are_two_columns(target: Target) -> None:
     target.columns = (*COLUMNS, Field("Name", Type(Kind.STRING)))
     target.write(target.open(), target.put(1, "a", "b"))

@@ -78,10 +78,11 @@ def test_each_table_has_its_rows_size_and_key() -> None:
     assert "public.log: {}  # 1,200 rows, 8.2 kB, no key" in text
 
 
-def test_a_table_that_the_server_never_counted_is_not_called_empty() -> None:
-    assert "public.orders: {}  # rows not counted yet (ANALYZE), 8.2 kB" in source_file(
-        WHERE, [table("orders", "id", rows=-1)]
-    )
+def test_topics_of_one_tables_name_are_not_all_taken_up() -> None:
+    text = sinks_file(WHERE, ["a.public.orders", "b.public.orders", "b.public.items"])
+    assert "      - a.public.orders\n" in text
+    assert "      # - b.public.orders  # meets a.public.orders in one table" in text
+    assert "      - b.public.items\n" in text
 
 
 def test_personal_columns_are_a_mask_to_take_up() -> None:

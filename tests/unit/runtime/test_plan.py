@@ -6,7 +6,7 @@ from connect.config.fields import Model
 from connect.config.patterns import pattern
 from connect.config.topics import TargetOptions
 from connect.errors import Failed
-from connect.runtime.plan import refusals, rendered, subjects_there, type_word, unread_events
+from connect.runtime.plan import gone, refusals, rendered, subjects_there, type_word, unread_events
 from connect.schema.avro import Subject
 from connect.schema.model import Field, Kind, Type, decimal_type
 
@@ -36,6 +36,12 @@ def test_the_registry_is_asked_only_for_subjects_that_it_has_or_does_not_show(kn
     there = subjects_there(registry, tables)
     notes = [note for subjects in tables for note in refusals(registry, there, subjects)]
     assert (registry.asked, len(notes)) == (asked, len(asked))
+
+
+def test_a_source_that_another_file_may_have_is_not_removed_without_a_second_look():
+    change = gone("source", "shop")
+    assert (change.sign, change.what) == ("-", "source shop")
+    assert change.remedy.startswith("if no other file has it")
 
 
 class Target(Model):
