@@ -85,7 +85,8 @@ def _time(seconds: float) -> str:
 
 
 def _text(entry: dict[str, str]) -> str:
-    connector = f" {escape(entry['connector'])}:" if entry["connector"] else ""
+    named = entry["message"].startswith(f"{entry['connector']}: ")  # as it has to in the supervisor's lines
+    connector = f" {escape(entry['connector'])}:" if entry["connector"] and not named else ""
     fields = "".join(f" {name}={escape(entry[name])}" for name in _FIELDS[1:] if name in entry)
     stack = "\n" + "\n".join(escape(line) for line in entry["stack"].splitlines()) if "stack" in entry else ""
     return f"{entry['time']} {entry['level']}{connector} {escape(entry['message'])}{fields}{stack}"

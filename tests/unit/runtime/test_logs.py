@@ -63,6 +63,14 @@ def test_F176_names_cannot_forge_a_line(name: str, shown: str) -> None:
     assert f"table {shown} table={shown}" in stream.getvalue()
 
 
+def test_a_message_that_names_its_connector_has_it_once() -> None:
+    stream = written(LogSettings())
+
+    log.warning("shop: public.orders is read again")
+
+    assert stream.getvalue().endswith(" WARNING shop: public.orders is read again\n")
+
+
 def test_json_lines_carry_the_same_fields() -> None:
     stream = written(LogSettings(json=True))
 
