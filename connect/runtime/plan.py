@@ -51,7 +51,10 @@ if TYPE_CHECKING:
 
 JSON_FORMAT: Final = "JSON with schema and payload in every record (the file names no schema_registry)"
 KEYLESS: Final = "no key: event view only, null keys, one fixed partition"
-KEYLESS_READ: Final = "its rows are read in one Kafka transaction, and streaming waits meanwhile"
+KEYLESS_READ: Final = (
+    "its rows are read at its first start in one Kafka transaction, whatever window and max_rows_per_second say, and "
+    "streaming waits meanwhile"
+)
 UNORDERED: Final = (
     "{topic} has several partitions, which have no order: a TRUNCATE of its table stops this sink as "
     "FAILED(truncate_unordered); the table's state topic, or partitions: 1, knows no such stop"
@@ -189,7 +192,7 @@ class _Planner:
             published = pipeline.shape(plain_shape(schema)).schema
             topics = self._table_topics(job, info.table, choice, published)
             subjects.append([s for topic in topics for s in _subjects(topic.name, published, block, choice)])
-            tables.append(_planned(info, choice, published, topics))
+            tables.append(planned_table(info, choice, published, topics))
             named = {View(topic.view): topic.name for topic in topics}
             now.append(TableNow(info, identity(info, choice, named, job.form)))
             for name in named.values():
@@ -346,12 +349,13 @@ def _where(sink: SinkConfig, options: TargetOptions) -> str:
     return next(iter(options.origin.values()), sink.where)
 
 
-def _planned(
+def planned_table(
     info: TableInfo,
     choice: TableOptions,
     published: TableSchema,
     topics: tuple[PlannedTopic, ...],
 ) -> PlannedTable:
+    """A table of a source: what an operator should know of it, and its options; ``published`` is its shape there."""
     notes = list(info.notes)
     if not published.key:
         notes.insert(0, KEYLESS if choice.snapshot == "never" else f"{KEYLESS}; {KEYLESS_READ}")

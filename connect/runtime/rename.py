@@ -41,11 +41,12 @@ def rename_source(config: Config, old: str, new: str) -> list[str]:
     settings = config.kafka.settings()
     topics = Topics(settings)
     before, after = (PositionStore(settings, topics, config.name, name) for name in (old, new))
-    _check_names(config, source, old, before.look()[1])
+    position, noted = before.look()
+    if position is None and RENAMED not in noted:
+        raise _nothing(before.topic, old)
+    _check_names(config, source, old, noted)
     for name in (old, new):
         refuse_while_running(config, name)
-    if not topics.describe([before.topic]):
-        raise _nothing(config.name, old)
     after.ensure()
     with closing(TransactionalProducer(settings, f"{config.name}-{new}-0")) as newer:
         newer.fence()

@@ -112,6 +112,9 @@ def test_a_rename_that_would_mean_another_slot_or_other_topics_is_refused_and_ch
         rename_source(write(chain), "s", "t")
     assert caught.value.code == "rename_names"
     slot = default_name(chain.group, "s")
+    with pytest.raises(Failed) as misspelt:
+        rename_source(write(chain), "nobody", "t")
+    assert misspelt.value.code == "rename_nothing"  # and no lines that would make it worse
     assert caught.value.hint.splitlines()[1:] == [
         f"topic_prefix: {chain.prefix}",
         f"slot: {slot}",

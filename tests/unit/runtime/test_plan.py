@@ -2,13 +2,14 @@
 
 import pytest
 
+from connect.api.tables import TableInfo, TableOptions
 from connect.config.fields import Model
 from connect.config.patterns import pattern
 from connect.config.topics import TargetOptions
 from connect.errors import Failed
-from connect.runtime.plan import gone, refusals, rendered, subjects_there, type_word, unread_events
+from connect.runtime.plan import gone, planned_table, refusals, rendered, subjects_there, type_word, unread_events
 from connect.schema.avro import Subject
-from connect.schema.model import Field, Kind, Type, decimal_type
+from connect.schema.model import Field, Kind, TableId, TableSchema, Type, decimal_type
 
 
 class FakeRegistry:
@@ -42,6 +43,15 @@ def test_a_source_that_another_file_may_have_is_not_removed_without_a_second_loo
     change = gone("source", "shop")
     assert (change.sign, change.what) == ("-", "source shop")
     assert change.remedy.startswith("if no other file has it")
+
+
+@pytest.mark.parametrize(("snapshot", "told"), [("initial", True), ("never", False)])
+def test_a_table_without_a_key_is_said_to_be_read_at_once_only_where_it_is_read(snapshot, told):
+    schema = TableSchema(TableId("public", "log"), (Field("what", Type(Kind.STRING)),), ())
+    info = TableInfo(schema=schema, identity=None, rows=9, bytes=9)
+    first, *_ = planned_table(info, TableOptions(snapshot=snapshot), schema, ()).notes
+    assert first.startswith("no key: event view only")
+    assert ("whatever window" in first) is told
 
 
 class Target(Model):
