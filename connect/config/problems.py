@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from connect.config.document import DataPath
 
 _SHORTEST_SECRET: Final = 4
+_NAMED: Final = 20  # of names that there are, where none is near
 # What is needed and how it is written, by pydantic's error type or its first word (int_parsing, int_from_float): its
 # own words speak of Python.
 _NEEDED: Final = {
@@ -107,7 +108,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, names, n=1)
     if near:
         return f"did you mean {near[0]}?"
-    return f"known are {', '.join(names)}" if names else ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"known are {', '.join(names[:_NAMED])}{more}" if names else ""
 
 
 def by_place(problems: Iterable[Problem]) -> list[Problem]:

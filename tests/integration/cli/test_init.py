@@ -91,6 +91,13 @@ def test_a_database_becomes_a_file_that_validates_and_plans(database, kafka, con
     assert "public.customers" in out
 
 
+def test_a_file_that_cannot_be_written_is_a_clear_word(database, connect, tmp_path: Path) -> None:
+    code, _, err = connect("init", database, "-o", str(tmp_path / "nowhere" / "first.yaml"))
+    assert code == 1
+    assert "file_unwritable" in err
+    assert "No such file or directory" in err
+
+
 def test_a_file_that_is_there_is_not_touched(database, connect, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("mine")
