@@ -29,6 +29,7 @@ _QUEUE_KBYTES: Final = 65_536  # invariant 7: what waits for the broker is bound
 _COMMIT_SECONDS: Final = 45.0
 _ABORT_SECONDS: Final = 10.0
 _SAYS_NOTHING: Final = frozenset({KafkaError._FATAL, KafkaError._STATE})  # noqa: SLF001 - librdkafka's names
+_SOON: Final = 20  # looks of 1 ms, each of which wakes librdkafka
 _ASK_SECONDS: Final = 3.0  # of one call that is made again until the broker answers; a stop is looked for between
 
 
@@ -207,9 +208,16 @@ class TransactionalProducer:
     def start_commit(self) -> None:
         """Begin to commit, in a thread. Nothing can be sent before ``finish``."""
         # Rule S12: the same commit again until the broker answers; a timeout says nothing about the outcome.
-        doing, call = f"committing a transaction of {self._id}", self._producer.commit_transaction
+        doing = f"committing a transaction of {self._id}"
         self.open = False
-        self._commit = self._committer.submit(self._until_answered, call, _COMMIT_SECONDS, doing)
+        self._commit = self._committer.submit(self._until_answered, self._commit_soon, _COMMIT_SECONDS, doing)
+
+    def _commit_soon(self, seconds: float) -> None:
+        """``commit_transaction`` looks whether all is delivered every 10 ms; for a small transaction that is long."""
+        for _ in range(_SOON):
+            if not self._producer.flush(0.001):
+                break
+        self._producer.commit_transaction(seconds)
 
     @property
     def committing(self) -> bool:

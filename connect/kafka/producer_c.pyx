@@ -71,6 +71,7 @@ cdef struct Library:
     void (*error_destroy)(void* error) noexcept nogil
     const char* (*err2str)(int error) noexcept nogil
     int (*last_error)() noexcept nogil
+    int (*flush)(void* client, int milliseconds) noexcept nogil
 
 cdef Library library
 cdef bint is_bound = False
@@ -81,7 +82,7 @@ NAMES = (
     " conf_set_oauthbearer_token_refresh_cb sasl_background_callbacks_enable oauthbearer_set_token"
     " oauthbearer_set_token_failure new set_log_queue destroy_flags topic_new topic_destroy"
     " produce_batch poll purge init_transactions begin_transaction commit_transaction abort_transaction error_code"
-    " error_string error_is_fatal error_is_retriable error_txn_requires_abort error_destroy err2str last_error"
+    " error_string error_is_fatal error_is_retriable error_txn_requires_abort error_destroy err2str last_error flush"
 ).split()
 
 _LEVELS = (50, 50, 50, 40, 30, 20, 20, 10)  # of logging, by syslog's numbers
@@ -223,6 +224,14 @@ cdef class NativeProducer:
         with nogil:
             served = library.poll(self._client, milliseconds)
         return served
+
+    def flush(self, double seconds):
+        """0 once all that was queued is delivered, or refused; what ``confluent_kafka`` counts is 1 here."""
+        cdef int error
+        cdef int milliseconds = <int> (seconds * 1000)
+        with nogil:
+            error = library.flush(self._client, milliseconds)
+        return 1 if error else 0
 
     def purge(self):
         with nogil:
