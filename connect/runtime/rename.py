@@ -38,6 +38,8 @@ def rename_source(config: Config, old: str, new: str) -> list[str]:
     if old in config.sources:
         fix = f"give its entry the name {new}, then give the command again"
         raise ConfigError([Problem(config.sources[old].where, f"the file still has the source {old!r}", fix)])
+    for name in (old, new):
+        refuse_while_running(config, name)
     settings = config.kafka.settings()
     topics = Topics(settings)
     before, after = (PositionStore(settings, topics, config.name, name) for name in (old, new))
@@ -45,8 +47,6 @@ def rename_source(config: Config, old: str, new: str) -> list[str]:
     if position is None and RENAMED not in noted:
         raise _nothing(before.topic, old)
     _check_names(config, source, old, noted)
-    for name in (old, new):
-        refuse_while_running(config, name)
     after.ensure()
     with closing(TransactionalProducer(settings, f"{config.name}-{new}-0")) as newer:
         newer.fence()

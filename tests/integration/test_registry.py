@@ -135,7 +135,7 @@ def test_F103_an_unknown_id_fails(url):
 def test_a_wrong_path_fails_and_shows_what_came_back(url):
     wrong = url.removesuffix("/apis/ccompat/v7") + "/nothing"
     with pytest.raises(Failed, match="nothing/subjects") as caught:
-        RegistryClient(wrong).check()
+        RegistryClient(wrong).subjects()
     assert caught.value.code == "registry_answer"
 
 

@@ -138,7 +138,7 @@ def test_a_password_of_a_file_is_tried_again_since_it_may_be_rotated(secure, url
 
 
 def test_the_registry_answers_over_tls(secure, ca):
-    RegistryClient(secure.schema_registry.address, tls=TlsFiles(ca)).check()
+    RegistryClient(secure.schema_registry.address, tls=TlsFiles(ca)).subjects()
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_the_registry_answers_over_tls(secure, ca):
 def test_F171_a_registry_that_is_not_trusted_is_told(secure, ca, host, known, says, mends):
     address = secure.schema_registry.address.replace("127.0.0.1", host)
     with pytest.raises(Failed, match=f"its certificate is not trusted: .*{says}") as caught:
-        RegistryClient(address, tls=TlsFiles(ca if known else None)).check()
+        RegistryClient(address, tls=TlsFiles(ca if known else None)).subjects()
 
     assert caught.value.code == "registry_untrusted"
     assert mends in caught.value.hint
@@ -157,7 +157,7 @@ def test_F171_a_registry_that_is_not_trusted_is_told(secure, ca, host, known, sa
 def test_F171_an_expired_certificate_of_the_registry_is_told(secure, ca, before):
     front = before(secure.schema_registry, ended=dt.timedelta(days=1))
     with pytest.raises(Failed, match=r"its certificate is not trusted: .*certificate has expired") as caught:
-        RegistryClient(front.address, tls=TlsFiles(ca)).check()
+        RegistryClient(front.address, tls=TlsFiles(ca)).subjects()
 
     assert caught.value.code == "registry_untrusted"
     assert "new certificate" in caught.value.hint
@@ -173,7 +173,7 @@ def test_the_registry_takes_user_name_and_password(secure, ca, before, in_url):
     client = RegistryClient(url, login=login, tls=TlsFiles(ca))
     text = '{"type": "record", "name": "R", "fields": []}'
 
-    client.check()
+    client.subjects()
     number = client.schema_id(f"s-{uuid.uuid4().hex[:8]}-value", text)
     assert json.loads(client.schema_text(number)) == json.loads(text)
 
@@ -184,15 +184,15 @@ def test_a_wrong_password_of_the_registry_is_told_and_a_rotated_one_picked_up(se
     file.write_text("S3CR3T-old")
     fixed = Login("cdc", Secret("S3CR3T-old"))
     with pytest.raises(Failed) as refused:
-        RegistryClient(front.address + path, login=fixed, tls=TlsFiles(ca)).check()
+        RegistryClient(front.address + path, login=fixed, tls=TlsFiles(ca)).subjects()
     client = RegistryClient(
         front.address + path, login=Login("cdc", Secret(*resolve(f"${{file:{file}}}").parts)), tls=TlsFiles(ca)
     )
     with pytest.raises(Retriable) as late:
-        client.check()
+        client.subjects()
     file.write_text("S3CR3T-new")
 
-    client.check()
+    client.subjects()
     assert refused.value.code == late.value.code == "registry_denied"
     assert "S3CR3T" not in f"{refused.value} {late.value}"
 
