@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka.admin import (
@@ -15,7 +16,7 @@ from confluent_kafka.admin import (
 )
 
 from connect.api.preflight import Finding, Severity
-from connect.errors import ConnectError, Failed
+from connect.errors import ConnectError, Failed, Retriable
 from connect.kafka.client import LOGGER, kafka_errors
 from connect.kafka.heard import hears
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AclBinding
 
 _SECONDS: Final = 10.0
+_COORDINATOR_SECONDS: Final = 5.0
 _COPIES: Final = 3
 _UNKNOWN: Final = "who else may write to our topics is not known"
 _LOOK: Final = "Describe on the cluster lets doctor look."
@@ -99,12 +101,7 @@ def groups(settings: Mapping[str, Any], needed: Mapping[str, AclOperation], spar
     missing = []
     for group, operation in needed.items():
         try:
-            with kafka_errors(f"describing consumer group {group}", admin):
-                admin.list_topics(timeout=_SECONDS)  # librdkafka aborts where the question is asked of nobody
-                asked = admin.describe_consumer_groups(
-                    [group], include_authorized_operations=True, request_timeout=_SECONDS
-                )
-                allowed = asked[group].result().authorized_operations
+            allowed = _allowed(admin, group)
         except Failed as error:
             if error.code != "kafka_permission":
                 raise
@@ -117,6 +114,23 @@ def groups(settings: Mapping[str, Any], needed: Mapping[str, AclOperation], spar
         yield Finding("group_rights", severity, f"no {right} on consumer group {group}", remedy)
     if not missing:
         yield Finding("group_rights", Severity.OK, "the cluster lets us use the worker's consumer groups")
+
+
+def _allowed(admin: AdminClient, group: str) -> list[AclOperation] | None:
+    """What we may do with a group. The first question of a new cluster makes its coordinators, which takes a moment."""
+    deadline = time.monotonic() + _COORDINATOR_SECONDS
+    with kafka_errors(f"describing consumer group {group}", admin):
+        admin.list_topics(timeout=_SECONDS)  # librdkafka aborts where the question is asked of nobody
+    while True:
+        asked = admin.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=_SECONDS)
+        try:
+            with kafka_errors(f"describing consumer group {group}", admin):
+                allowed: list[AclOperation] | None = asked[group].result().authorized_operations
+                return allowed
+        except Retriable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def others(acls: Iterable[AclBinding], ours: str, begins: Sequence[str]) -> Iterator[Finding]:
