@@ -157,7 +157,7 @@ def _rename(page: Page, shop: str, warehouse: str) -> None:
     worker = page.start("connect run shop.yaml", "worker.log")
     worker.wait_for("monolith ", "looks_renamed")
     worker.show()
-    worker.stop()
+    worker.stop(code=1)
     page.run("connect rename source shop monolith shop.yaml")
     said = page.run("connect plan shop.yaml")
     page.expect("Nothing to do" in said, "a rename is no change to the plan")
