@@ -108,7 +108,7 @@ class SourceTask:
         self._outbox = Outbox()
         self._committing: Position | None = None  # the position of a commit that is under way
         self._durable: Position | None = None
-        self._free_at = 0.0
+        self._free_at = 0.0  # when the coordinator should have written the last one's markers
         self._rows_open = 0
         self._opened_at = 0.0
         self._chunk_at = 0.0  # when the last chunk was sent
@@ -186,7 +186,12 @@ class SourceTask:
         """Whether a transaction is open, or one may begin: the last has ended, and its partitions are let go of."""
         if self._committing is not None:
             return False
-        return (self._producer is not None and self._producer.open) or time.monotonic() >= self._free_at
+        return self._is_open or time.monotonic() >= self._free_at
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether a transaction has begun that is not being committed yet."""
+        return self._producer is not None and self._producer.open
 
     @property
     def _patience(self) -> float:
@@ -206,8 +211,7 @@ class SourceTask:
         # Invariant 9: whole source transactions; one that is too big for Kafka's is split by ordinal (rule S4).
         now = time.monotonic()
         if not self._boundary:
-            is_open = self._producer is not None and self._producer.open
-            return self._rows_open > _SPLIT_ROWS or (is_open and now - self._opened_at > _SPLIT_SECONDS)
+            return self._rows_open > _SPLIT_ROWS or (self._is_open and now - self._opened_at > _SPLIT_SECONDS)
         if not self._is_free:
             return self._outbox.size > _HELD_BYTES
         return batch is None or self._rows_open >= _COMMIT_ROWS or now - self._dirty_since >= _COMMIT_SECONDS
