@@ -60,7 +60,10 @@ class NoSnapshots:
 
 
 class Script:
-    """A source that reads from a list; after its last batch it asks the task to stop."""
+    """A source that reads from a list; after its last batch it asks the task to stop.
+
+    A step of None is silence: nothing arrives until the task has committed what came before, as far as it can be.
+    """
 
     position = At
     database = "shop"
@@ -68,6 +71,7 @@ class Script:
 
     def __init__(self, steps, world):
         self.steps, self.world = list(steps), world
+        self.whole = 0  # where the last whole transaction ends that was read
 
     def open(self, resume):
         self.world.opened_with = resume
@@ -85,6 +89,11 @@ class Script:
         step = self.steps.pop(0)
         if isinstance(step, Exception):
             raise step
+        if step is None and self.whole > self.world.heard[-1][0]:
+            self.steps.insert(0, None)
+            time.sleep(timeout)
+        elif step is not None and step.boundary:
+            self.whole = step.resume_after.lsn
         return step
 
     def acknowledge(self, position):
@@ -189,6 +198,7 @@ def test_transactions_that_are_there_at_once_ride_together_and_a_lone_one_is_not
 
 def test_what_arrives_while_a_commit_is_under_way_rides_together_in_the_next_one(world, monkeypatch):
     monkeypatch.setattr("connect.runtime.source_task._COMMIT_ROWS", 1)
+    monkeypatch.setattr("connect.runtime.source_task._MARKERS_SECONDS", 0)
     answered = TransactionalProducer._until_answered
 
     def late(producer, *words):

@@ -111,11 +111,16 @@ def test_a_record_that_is_too_large_is_named(topic, producer):
     assert str(25 * 2**20) in failure.value.message
 
 
+def send_to_no_partition(producer, topic):
+    """Refused at once where the topic's partitions are known already, else when the record would be delivered."""
+    producer.send_all(topic, records(3), partition=PARTITIONS + 3)
+    producer.commit()
+
+
 def test_a_record_that_cannot_be_delivered_fails_the_commit(settings, topic, producer):
     producer.begin()
-    producer.send_all(topic, records(3), partition=PARTITIONS + 3)
     with pytest.raises(ConnectError):
-        producer.commit()
+        send_to_no_partition(producer, topic)
 
     assert held(settings, topic) == []
 
