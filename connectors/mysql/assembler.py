@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -16,8 +15,9 @@ from connectors.mysql.binlog.cursor import Header, LogCursor
 from connectors.mysql.binlog.events import Kind
 from connectors.mysql.binlog.nested import COMPRESSED, decompressed, payload_events
 from connectors.mysql.collected import Collected, Hooks
-from connectors.mysql.gtid import AnyGtid, Gtid, GtidSet, MariadbGtid
-from connectors.mysql.position import LogPosition, MysqlPosition
+from connectors.mysql.gtid import AnyGtid, Gtid, MariadbGtid
+from connectors.mysql.position import LogPosition
+from connectors.mysql.progress import Progress, inside
 from connectors.mysql.row_image import BIG
 from connectors.mysql.transactions import Delivery, Group
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from connect.record import Row, RowShape
     from connectors.mysql.binlog.events import Xid
     from connectors.mysql.history import History
+    from connectors.mysql.position import MysqlPosition
     from connectors.mysql.prepared import Held, Prepared
     from connectors.mysql.row_image import LogTable
 
@@ -68,7 +69,6 @@ class Assembler:
     """Fed with events in the order of the stream; collects changes until they are taken.
 
     Attributes:
-        skipped: Rows dropped because they were delivered before (rule S11).
         last_ts: Time of the last transaction of the log, seconds since 1970 UTC; 0 before the first.
     """
 
@@ -86,19 +86,12 @@ class Assembler:
 
         ``by_gtid``: changes name their transaction by its GTID, where there is one, as ``visibility`` asks for.
         """
-        self.skipped = 0
         self.last_ts = 0
         self._history = history
         self._prepared = prepared
         self._cursor = LogCursor(connector)
-        self._start = start
+        self._progress = Progress(start, self._cursor)
         self._by_gtid = by_gtid
-        self._file_ids = {start.log.file: start.file_id}
-        self._again = start if start.transaction is not None else None  # rows of it are still to be skipped
-        self._is_past_start = False  # a transaction was delivered that is new to us
-        self._gtids = start.gtids
-        self._done: list[AnyGtid] = []  # since ``_gtids`` was made
-        self._ts_us = start.ts_us
         self._open: Group | None = None
         self._tables: dict[int, LogTable | None] = {}
         self._maps: dict[bytes, LogTable | None] = {}  # until the next statement that may change a table
@@ -138,6 +131,11 @@ class Assembler:
         self._handlers |= {Kind.ROWS_QUERY: self._rows_query, Kind.ANNOTATE_ROWS: self._annotation}
 
     @property
+    def skipped(self) -> int:
+        """Rows dropped because they were delivered before (rule S11)."""
+        return self._progress.skipped
+
+    @property
     def rows(self) -> int:
         """Changes collected."""
         return len(self._collected)
@@ -165,22 +163,14 @@ class Assembler:
     @property
     def position(self) -> MysqlPosition:
         """Every transaction before it was delivered whole."""
-        if self._done and self._gtids is not None:
-            self._gtids = self._gtids.plus(self._done)  # type: ignore[arg-type] # both are of the server's kind
-            self._done = []
         here = self._open.begin if self._open is not None else self.at
-        start = self._start.log
-        at = here if here.file and here.order > start.order else start
-        # A set of MySQL's has gaps for what is prepared (rule S8).
-        prepared = () if isinstance(self._gtids, GtidSet) else self._prepared.begins
-        file_id = self._file_ids.get(at.file, "")
-        return MysqlPosition(self._start.server, at, self._gtids, prepared, ts_us=self._ts_us, file_id=file_id)
+        return self._progress.boundary(here, self._prepared.begins)
 
     def take(self, *, split: bool = False) -> Delivery:
         """The changes of whole transactions; with ``split`` also those of the open one (S4, invariant 9)."""
         position, group = self.position, self._open
         if split and group is not None and group.ordinal:
-            position = self._inside(position, group)
+            position = inside(position, group)
             self._notes.update(group.notes or {})
             group.notes, group.savepoints = None, _after_taking(group)
             self._finished = self.rows
@@ -192,18 +182,6 @@ class Assembler:
         warnings, self._warnings = self._warnings, []
         return Delivery(events, position, position.transaction is None, notes, cuts, warnings)
 
-    def _inside(self, boundary: MysqlPosition, group: Group) -> MysqlPosition:
-        if not group.ordinal:
-            return boundary
-        return replace(
-            boundary,
-            transaction=group.gtid or group.begin,
-            event=group.event,
-            row=group.row,
-            ordinal=group.ordinal,
-            ts_us=group.ts_us,
-        )
-
     def feed_plain(self, events: list[bytes], at: int, rows: int, size: int) -> int:
         """Take events from ``at`` on by the compiled lane, until one needs ``feed`` or so many rows or bytes are there.
 
@@ -211,7 +189,7 @@ class Assembler:
             The index of the first event that was not taken; always ``at`` where nothing is compiled.
         """
         group = self._open
-        if self._again is not None or self._steps is not None or (group is not None and not _is_plain(group)):
+        if self._progress.split is not None or self._steps is not None or (group is not None and not _is_plain(group)):
             return at
         return self._collected.run(self._hooks, group, events, at, rows, size)
 
@@ -262,19 +240,9 @@ class Assembler:
 
     def _new_file(self, header: Header, _body: bytes) -> None:
         self._torn()
-        self._identify(header.timestamp)
+        self._progress.new_file(header.timestamp)
         self._tables.clear()
         self._forget_maps()
-
-    def _identify(self, made: int) -> None:
-        """F62: a log that was reset has the same names of files again, and may have grown past the stored position."""
-        start, file = self._start, self._cursor.file
-        before, _, host = start.file_id.partition("@")
-        if before and file == start.log.file and before != str(made):
-            what = f"{file} is not the file of that name in which the stored position {start} lies: the log was reset"
-            hint = "`connect remove SOURCE FILE` and start anew: the tables are read again."
-            raise self._failed("log_reset", what, hint)
-        self._file_ids = {start.log.file: start.file_id, file: f"{made}@{host}"}
 
     def _rotate(self, _header: Header, _body: bytes) -> None:
         self._torn()
@@ -305,7 +273,7 @@ class Assembler:
         self._begin(header, gtid, event.ts_us)
 
     def _anonymous(self, header: Header, body: bytes) -> None:
-        if self._gtids is not None:
+        if self._progress.has_gtids:
             hint = "SET PERSIST gtid_mode = ON; by its steps, or `connect remove SOURCE FILE` and start without GTIDs."
             raise self._failed("gtids_off", "a transaction without a GTID, after a position of GTIDs", hint)
         self._begin(header, None, log.parse_gtid(body).ts_us)
@@ -325,9 +293,7 @@ class Assembler:
         name = gtid if isinstance(gtid, Gtid) and self._by_gtid else begin
         text = None if gtid is None else str(gtid)
         group = self._open = Group(gtid, begin, name, ts_us or header.timestamp * 1_000_000, text)
-        # Rule S11. Only where an XA transaction was open does the server send again what lies before the position.
-        prepared = self._start.prepared
-        group.skip = bool(prepared) and begin not in prepared and begin.order < self._start.log.order
+        group.skip = self._progress.was_delivered(begin)
 
     def _incident(self, _header: Header, body: bytes) -> None:
         what = f"the server says that its log lacks changes: {log.parse_incident(body)}"
@@ -358,7 +324,7 @@ class Assembler:
             case ["ROLLBACK", "TO", *_]:
                 self._back_to(group, _savepoint(query.sql))
             case ["SAVEPOINT", *_]:
-                taken = self._again is not None
+                taken = self._progress.split is not None
                 at = (_TAKEN if taken else self.rows), group.ordinal, group.event
                 group.savepoints = {**(group.savepoints or {}), _savepoint(query.sql): at}
             case ["XA", verb, *_]:
@@ -382,13 +348,9 @@ class Assembler:
             self._finish(group)
 
     def _truncate(self, group: Group, header: Header, shape: RowShape) -> None:
-        again = self._split_before(group)
-        if again is not None and group.ordinal < again.ordinal:
-            group.ordinal += 1
-            self.skipped += 1
+        if self._progress.skips_truncate(group):
             return
-        self._again = None
-        self._cuts[self.rows] = self._inside(self.position, group)
+        self._cuts[self.rows] = inside(self.position, group)
         self._append(group, header, Op.TRUNCATE, shape, None, None, 0)
 
     def _statement_data(self, _header: Header, _body: bytes) -> None:
@@ -401,7 +363,9 @@ class Assembler:
         if at is None:
             raise self._failed("protocol", "ROLLBACK TO a savepoint that the log does not have")
         changes, ordinal, event = at
-        if group.event > event and self._again is None:  # what is being skipped was not delivered the first time
+        if (
+            group.event > event and self._progress.split is None
+        ):  # what is being skipped was not delivered the first time
             self._back(group, changes, ordinal)
 
     def _back(self, group: Group, changes: int, ordinal: int) -> None:
@@ -472,7 +436,8 @@ class Assembler:
         yield from self._emit(group, header, table, body)
 
     def _emit(self, group: Group, header: Header, table: LogTable | None, body: bytes) -> Iterator[None]:
-        again = self._split_before(group)
+        progress = self._progress
+        again = progress.split_before(group)
         if again is None and table is not None:
             count = self._collected.rows(group, header, table, body)
             if count >= 0:
@@ -483,7 +448,7 @@ class Assembler:
             op, shape = _OPS[header.kind], table.shape
             size = len(body)
             for row, (before, after) in enumerate(self._decoded(table, header.kind, body)):
-                if self._again is not None and self._was_delivered(group, row, self._again):
+                if progress.split is not None and progress.skips_row(group, row, progress.split):
                     continue
                 group.row = row + 1
                 self._append(group, header, op, shape, before, after, row, size)
@@ -527,28 +492,10 @@ class Assembler:
         self._open = None
         if group.skip:
             return
-        again = self._split_before(group)
-        if again is not None:
-            if group.ordinal < again.ordinal and (not again.log.file or group.event < again.event):
-                raise self._mismatch(group, again)
-            self._again = None
-        if not self._is_past_start:
-            self._pass_start(group)
+        self._progress.finish(group, prepared)
         self._finished = self.rows
-        # F59: a GTID joins the set when its transaction is whole, not when it begins.
-        if prepared is not None:
-            self._done.append(prepared)
-        if group.gtid is not None:
-            self._done.append(group.gtid)
-        self._ts_us = group.ts_us
         if group.notes:
             self._notes.update(group.notes)
-
-    def _pass_start(self, group: Group) -> None:
-        if self._gtids is not None and group.begin.order < self._start.log.order:
-            # New to us, and before the position: the log was begun anew, and its GTIDs restored. They alone count.
-            self._start = replace(self._start, log=LogPosition("", 0))
-        self._is_past_start = True  # and so is all that follows
 
     # XA (rule S8): rows come with the PREPARE, and count from the COMMIT on.
 
@@ -601,33 +548,6 @@ class Assembler:
             yield from self._emit(group, header, table, body)
         self._prepared.drop(held)
         self._finish(group, prepared)
-
-    # Resuming inside a transaction (rule S4).
-
-    def _split_before(self, group: Group) -> MysqlPosition | None:
-        """The stored position while rows of its transaction are still to be skipped."""
-        again = self._again
-        if again is not None and again.transaction not in {group.gtid, group.begin}:
-            raise self._mismatch(group, again)
-        return again
-
-    def _was_delivered(self, group: Group, row: int, again: MysqlPosition) -> bool:
-        # By its place in the transaction, whatever tables are captured now; on another server by its number.
-        if again.log.file:
-            delivered = (group.event, row) < (again.event, again.row)
-        else:
-            delivered = group.ordinal < again.ordinal
-            group.ordinal += delivered
-        if delivered:
-            self.skipped += 1
-        else:
-            group.ordinal, self._again = again.ordinal, None
-        return delivered
-
-    def _mismatch(self, group: Group, again: MysqlPosition) -> Failed:
-        what = f"the position lies behind row {again.ordinal} of {again.transaction}, but the server sends {group.id}"
-        hint = "The log is not the one that was read before: was the server restored or failed over?"
-        return self._failed("replay_mismatch", what, hint)
 
 
 def _savepoint(sql: str) -> str:
