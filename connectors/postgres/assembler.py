@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from connect.compiled import COMPILED
@@ -49,7 +50,8 @@ _KEEPALIVE_SIZE: Final = 18
 _HEADER: Final = 25  # 'w', start, end and time of the XLogData message
 _XID_END: Final = 5  # the letter and the xid of a message in a stream block
 _OF_A_TRANSACTION: Final = b"IUDTM"  # in a stream block they carry the (sub-)transaction's xid
-_OF_THE_BLOCK: Final = b"RYO"  # shapes and origins outlive the sub-transaction that they came with
+_SHAPES: Final = b"RY"  # they too; but they outlive the sub-transaction that they came with
+_ORIGIN: Final = ord("O")  # has no xid
 
 
 @dataclass(slots=True)
@@ -116,8 +118,10 @@ class Assembler:
         self._open: OpenTransaction | None = None
         self._block: int | None = None  # xid of the stream block that we are in
         self._streamed: set[int] = set()  # streamed transactions still in progress
-        self._replay: Iterator[tuple[int, bytes]] | None = None
+        self._replay: Iterator[Sequence[bytes]] | None = None
         self._replay_end = 0
+        self._burst: Sequence[bytes] = ()  # of the spool, taken before ``_at``
+        self._at = 0
         self._lane = stream_c.Lane(relations, start.lsn) if compiled else None
         self._events = self._no_events()
         self._cuts: dict[int, PostgresPosition] = {}
@@ -218,24 +222,41 @@ class Assembler:
         if self._block is not None and data[0] in _OF_A_TRANSACTION:
             if len(data) < _XID_END:
                 raise garbage(f"a message {data[:1]!r} of {len(data)} bytes in a stream block")
-            self._spool.append(self._block, _XID(data, 1)[0], lsn, data)
-        elif self._block is not None and data[0] in _OF_THE_BLOCK:
+            self._spool.append(self._block, _XID(data, 1)[0], lsn, data[:1] + data[_XID_END:])
+        elif self._block is not None and data[0] in _SHAPES:
+            self._spool.append(self._block, self._block, lsn, data[:1] + data[_XID_END:])
+        elif self._block is not None and data[0] == _ORIGIN:
             self._spool.append(self._block, self._block, lsn, data)
         else:
             self._handle(lsn, parse(data, streaming=self._block is not None), len(data))
 
     def replay(self, rows: int, size: int) -> None:
         """Go on with the streamed transaction that committed, until so many rows or bytes are collected."""
-        if self._replay is None:
-            return
-        for lsn, data in self._replay:
-            self._handle(lsn, parse(data, streaming=True), len(data))
-            if self.rows >= rows or self._size >= size:
-                return
-        self._replay = None
-        if self._open is not None:
-            self._spool.discard(self._open.xid)
-        self._finish(self._replay_end)
+        while self._replay is not None and self.rows < rows and self._size < size:
+            if self._at >= len(self._burst):
+                self._next_spooled()
+                continue
+            at = self._at = self.feed_plain(self._burst, self._at, rows, size)
+            if at < len(self._burst) and self.rows < rows and self._size < size:
+                self._feed_spooled(self._burst[at])
+                self._at += 1
+
+    def _next_spooled(self) -> None:
+        """The next burst of the spool; at its end the transaction is whole."""
+        assert self._replay is not None  # noqa: S101 - while it is replayed
+        self._burst, self._at = next(self._replay, ()), 0
+        if not self._burst:
+            self._replay = None
+            if self._open is not None:
+                self._spool.discard(self._open.xid)
+            self._finish(self._replay_end)
+
+    def _feed_spooled(self, payload: bytes) -> None:
+        """What the compiled lane leaves to Python; the xid of messages in a stream block was cut out."""
+        if self._lane is not None:
+            self._lane.forget()
+        data = payload[_HEADER:]
+        self._handle(_LSN(payload, 1)[0], parse(data, streaming=False), len(data))
 
     def _handle(self, lsn: int, message: Message, size: int) -> None:
         before = len(self._events)
@@ -329,16 +350,16 @@ class Assembler:
             self._spool.discard(message.xid)
             self._finish(message.end_lsn)
             return
-        self._replay = iter(self._spool.replay(message.xid))
+        self._replay = self._spool.replay(message.xid)
         self._replay_end = message.end_lsn
 
     def _learn_from(self, xid: int) -> None:
         """The server takes the shapes of a skipped transaction as known: later rows rely on them."""
-        for lsn, data in self._spool.replay(xid):
-            message = parse(data, streaming=True)
+        for payload in chain.from_iterable(self._spool.replay(xid)):
+            message = parse(payload[_HEADER:], streaming=False)
             self.skipped += isinstance(message, Insert | Update | Delete)
             if isinstance(message, Relation | TypeMessage):
-                self._handle(lsn, message, len(data))
+                self._handle(_LSN(payload, 1)[0], message, len(payload))
 
     def _stream_abort(self, message: StreamAbort) -> None:
         if message.subxid != message.xid:

@@ -14,13 +14,19 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
+from connect.compiled import COMPILED
 from connect.errors import Failed
 
+if COMPILED:
+    from connectors.postgres import stream_c
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
 _HEADER: Final = struct.Struct(">IQI")  # sub-transaction, LSN, length of the message that follows
+_PAYLOAD: Final = struct.Struct(">cQ16x")  # what stands before a message in the stream; its end and time nobody needs
 _BLOCK_BYTES: Final = 1 << 20
 _PREFIX: Final = "transaction-"
 _CUT: Final = (
@@ -59,7 +65,7 @@ class TransactionSpool:
     Args:
         folder: Where files go; made with mode 0700 where it is missing. Files have mode 0600 and no name (where the
             system can), so nothing is left of them after a ``kill -9``; leftovers with a name are removed here.
-        memory_bytes: Above this the biggest transaction moves to a file, and what follows of it too.
+        memory_bytes: Above this the biggest transaction moves to a file, and what follows of it too, a MiB at a time.
         max_bytes: Never hold more than this in memory and files together.
     """
 
@@ -86,7 +92,7 @@ class TransactionSpool:
             xid: The top-level transaction, from Stream Start.
             subxid: The transaction that the message itself names: ``xid`` or a sub-transaction of it.
             lsn: The message's position in the WAL.
-            message: A row message, Truncate, logical message, Relation or Type, as it came.
+            message: A row message, Truncate, logical message, Relation or Type.
 
         Raises:
             Failed: ``spool_full`` above ``max_bytes``; ``disk_full`` when the disk is (invariant 7).
@@ -104,8 +110,10 @@ class TransactionSpool:
         transaction.memory += _HEADER.pack(subxid, lsn, len(message))
         transaction.memory += message
         self._in_memory += size
-        if self._in_memory > self._memory_bytes:
-            self._spill()
+        if transaction.file is not None and len(transaction.memory) >= _BLOCK_BYTES:
+            self._spill(transaction)
+        elif self._in_memory > self._memory_bytes:
+            self._spill(max(self._transactions.values(), key=lambda each: len(each.memory)))
 
     def abort(self, xid: int, subxid: int) -> None:
         """Drop a rolled back sub-transaction, or all of ``xid`` when both are the same.
@@ -117,19 +125,18 @@ class TransactionSpool:
         elif xid in self._transactions:
             self._transactions[xid].aborted.add(subxid)
 
-    def replay(self, xid: int) -> Iterator[tuple[int, Data]]:
-        """(LSN, message) of a committed transaction in WAL order, read in bounded pieces; empty for an unknown xid.
+    def replay(self, xid: int) -> Iterator[Sequence[Data]]:
+        """A committed transaction in WAL order, as bursts of CopyData payloads; nothing for an unknown xid.
 
-        Messages of aborted sub-transactions are left out, their Relation messages too: the shape may have been rolled
-        back with them, and the server sends each shape again after a Stream Abort. May be called more than once.
+        A burst is what a block holds, or one message that is bigger. Messages of aborted sub-transactions are left out,
+        their Relation messages too: the shape may have been rolled back with them, and the server sends each shape
+        again after a Stream Abort. May be called more than once.
         """
         transaction = self._transactions.get(xid)
         if transaction is None:
             return
         try:
-            for subxid, lsn, message in _records(transaction):
-                if subxid not in transaction.aborted:
-                    yield lsn, message
+            yield from _bursts(transaction)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -148,9 +155,8 @@ class TransactionSpool:
         for xid in tuple(self._transactions):
             self.discard(xid)
 
-    def _spill(self) -> None:
-        """Move the transaction with most in memory to its file."""
-        transaction = max(self._transactions.values(), key=lambda each: len(each.memory))
+    def _spill(self, transaction: _Transaction) -> None:
+        """Move what a transaction has in memory to its file."""
         size, written = len(transaction.memory), 0
         try:
             if transaction.file is None:
@@ -176,20 +182,39 @@ class TransactionSpool:
         return Failed("spool_unusable", f"cannot write to or read from {self._folder}: {error.strerror}", hint=hint)
 
 
-def _records(transaction: _Transaction) -> Iterator[tuple[int, int, bytes]]:
-    """(sub-transaction, LSN, message), read in blocks; a message bigger than a block is read as one."""
+def _bursts(transaction: _Transaction) -> Iterator[Sequence[bytes]]:
+    """Payloads, read in blocks; a message bigger than a block is read as one."""
     at, wanted = 0, _BLOCK_BYTES
     while at < transaction.size:
         block = transaction.read(at, wanted)
-        start, needed = 0, _BLOCK_BYTES
-        while start + _HEADER.size <= len(block):
-            subxid, lsn, length = _HEADER.unpack_from(block, start)
-            end = start + _HEADER.size + length
-            if end > len(block):
-                needed = max(needed, end - start)
-                break
-            yield subxid, lsn, block[start + _HEADER.size : end]
-            start = end
-        if not start and needed <= wanted:
+        burst, end = _unpacked(block, transaction.aborted)
+        if burst:
+            yield burst
+        needed = _BLOCK_BYTES
+        if end + _HEADER.size <= len(block):
+            needed = max(needed, _HEADER.size + _HEADER.unpack_from(block, end)[2])
+        if not end and needed <= wanted:
             raise Failed("spool_unusable", "a file of the spool is shorter than what was written to it", hint=_CUT)
-        at, wanted = at + start, needed
+        at, wanted = at + end, needed
+
+
+def _unpacked(block: bytes, aborted: AbstractSet[int]) -> tuple[Sequence[bytes], int]:
+    """The payloads of the records that end in the block, and where the next one begins."""
+    if COMPILED:
+        burst = stream_c.Burst()
+        return burst, burst.unpack(block, aborted)
+    return _unpacked_payloads(block, aborted)
+
+
+def _unpacked_payloads(block: bytes, aborted: AbstractSet[int]) -> tuple[Sequence[bytes], int]:
+    """The twin of ``Burst.unpack``."""
+    payloads, at = [], 0
+    while at + _HEADER.size <= len(block):
+        subxid, lsn, length = _HEADER.unpack_from(block, at)
+        end = at + _HEADER.size + length
+        if end > len(block):
+            break
+        if subxid not in aborted:
+            payloads.append(_PAYLOAD.pack(b"w", lsn) + block[at + _HEADER.size : end])
+        at = end
+    return payloads, at

@@ -8,15 +8,16 @@ is, and the assembler's Python takes it: so there is one description of what a m
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from connect.changes_c cimport KEY_OLD, NO_OLD, WHOLE_OLD, Change, Changes, Transaction
-from connect.record_c cimport Buffer, Octets, append
+from connect.record_c cimport Buffer, Octets, append, reserve
 
 from connect.changes_c import AT
 
 cdef enum:
     HEADER = 25  # 'w', start, end and time of the XLogData message
+    RECORD = 16  # of the spool: sub-transaction, LSN, length of the message that follows
     BROKEN = -1
 
 cdef int64_t POSTGRES_EPOCH_US = 946_684_800_000_000
@@ -144,6 +145,36 @@ cdef class Burst:
         if not kept:
             raise MemoryError
         return length
+
+    def unpack(self, bytes block, aborted):
+        """Append what lies in the spool's records, as payloads; those of ``aborted`` sub-transactions are left out.
+
+        Returns:
+            Where the first record begins that does not end in the block.
+        """
+        cdef Octets data = <Octets> PyBytes_AS_STRING(block)
+        cdef Py_ssize_t at = 0, length, size = PyBytes_GET_SIZE(block)
+        cdef bint has_aborted = bool(aborted)
+        while size - at >= RECORD:
+            length = u32(data + at + 12)
+            if length > size - at - RECORD:
+                break
+            if not has_aborted or u32(data + at) not in aborted:
+                if not self._add_message(data + at + 4, data + at + RECORD, length):
+                    raise MemoryError
+            at += RECORD + length
+        return at
+
+    cdef bint _add_message(self, Octets lsn, Octets message, Py_ssize_t size) noexcept:
+        cdef unsigned char* header
+        if not reserve(&self._data, HEADER):
+            return False
+        header = self._data.data + self._data.size
+        memset(header, 0, HEADER)
+        header[0] = c"w"
+        memcpy(header + 1, lsn, 8)
+        self._data.size += HEADER
+        return self._add(message, size)
 
     cdef uint8_t _look(self, Octets data, Py_ssize_t size) noexcept nogil:
         """Note what the payload says of the server's WAL; its letter if it is of unknown kind."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import struct
 import time
-from itertools import count
+from itertools import chain, count
 
 import psycopg
 import pytest
@@ -63,8 +63,8 @@ class Reader:
                 self.aborts.append(message)
                 self.spool.abort(message.xid, message.subxid)
             case pgoutput.StreamCommit():
-                for _, kept in self.spool.replay(message.xid):
-                    self._row(pgoutput.parse(kept, streaming=True))
+                for payload in chain.from_iterable(self.spool.replay(message.xid)):
+                    self._row(pgoutput.parse(payload[25:], streaming=True))
                 self.spool.discard(message.xid)
             case _ if self.xid is not None:
                 self.spool.append(self.xid, message.xid, lsn, data)

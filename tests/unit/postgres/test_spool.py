@@ -5,6 +5,7 @@ import resource
 
 import pytest
 
+from connect.compiled import COMPILED
 from connect.errors import Failed
 from connectors.postgres.spool import TransactionSpool
 
@@ -18,8 +19,18 @@ def spool(request, tmp_path):
     spool.close()
 
 
+@pytest.fixture(params=dict.fromkeys([False, COMPILED]), autouse=True, ids=["twin", "compiled"][: COMPILED + 1])
+def compiled(request, monkeypatch):
+    monkeypatch.setattr("connectors.postgres.spool.COMPILED", request.param)
+
+
 def replayed(spool, xid):
-    return list(spool.replay(xid))
+    return [message for burst in spool.replay(xid) for message in messages_of(burst)]
+
+
+def messages_of(burst):
+    """(LSN, message) of payloads as the server sends them."""
+    return [(int.from_bytes(payload[1:9]), payload[25:]) for payload in burst if payload[:1] == b"w"]
 
 
 def test_a_committed_transaction_comes_back_in_wal_order(spool):
@@ -93,12 +104,12 @@ def test_another_transaction_may_grow_while_one_is_replayed(spool):
     for lsn in range(5):
         spool.append(7, 7, lsn, b"Irow")
     seen = []
-    for lsn, _ in spool.replay(7):
-        spool.append(8, 8, 100 + lsn, b"Iother")
-        seen.append(lsn)
+    for burst in spool.replay(7):
+        spool.append(8, 8, 100, b"Iother")
+        seen += [lsn for lsn, _ in messages_of(burst)]
 
     assert seen == [0, 1, 2, 3, 4]
-    assert len(replayed(spool, 8)) == 5
+    assert replayed(spool, 8)
 
 
 def test_bytes_held_go_back_to_nothing(spool):
@@ -130,6 +141,26 @@ def test_memory_stays_below_its_bound_and_the_biggest_transaction_moves(tmp_path
     assert spool._in_memory <= 10_000
     assert spool._transactions[1].file is None
     assert spool._transactions[2].file is not None
+    spool.close()
+
+
+def test_what_follows_a_transaction_into_its_file_does_not_fill_the_memory_again(tmp_path):
+    spool = TransactionSpool(tmp_path, memory_bytes=4 << 20, max_bytes=ROOMY)
+    for lsn in range(90):
+        spool.append(7, 7, lsn, bytes(100_000))
+
+    assert spool._transactions[7].file_bytes > 4 << 20
+    assert spool._in_memory < 1 << 20
+    assert [lsn for lsn, _ in replayed(spool, 7)] == list(range(90))
+    spool.close()
+
+
+def test_a_replay_is_read_a_mebibyte_at_a_time(tmp_path):
+    spool = TransactionSpool(tmp_path, memory_bytes=1 << 20, max_bytes=ROOMY)
+    for lsn in range(90):
+        spool.append(7, 7, lsn, bytes(100_000))
+
+    assert max(sum(map(len, burst)) for burst in spool.replay(7)) <= 1 << 20
     spool.close()
 
 
