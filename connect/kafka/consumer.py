@@ -31,6 +31,7 @@ _SECONDS: Final = 5.0  # a stop waits for the request that runs, and ends within
 _QUEUE_KBYTES: Final = 32_768
 _FETCH_BYTES: Final = 16_777_216
 _PARTITION_BYTES: Final = 4_194_304
+_FULL_MS: Final = 10  # a queue that was full is looked at again so soon; librdkafka's second is five batches' time
 _SLICE: Final = 1000
 _MOVING_SECONDS: Final = 3.0  # topics of a first run have just been made; a leader that is still away then is told
 _MOVING: Final = frozenset(
@@ -113,6 +114,7 @@ class SinkConsumer:
                 "queued.max.messages.kbytes": _QUEUE_KBYTES,
                 "fetch.max.bytes": _FETCH_BYTES,
                 "max.partition.fetch.bytes": _PARTITION_BYTES,
+                "fetch.queue.backoff.ms": _FULL_MS,
                 "fetch.wait.max.ms": 100,
                 "fetch.error.backoff.ms": 100,
                 "socket.nagle.disable": True,
