@@ -36,6 +36,7 @@ cdef struct Names:
     Octets table
     Py_ssize_t schema_size
     Py_ssize_t table_size
+    char op  # of the record: c, r, u or d; 0 where a flat row does not say
 
 cdef bint read_long(Octets* at, Octets end, int64_t* number) noexcept nogil
 cdef bint read_text(Octets* at, Octets end, Octets* text, Py_ssize_t* size) noexcept nogil
@@ -66,8 +67,8 @@ cdef class RowLayout(Layout):
     cdef int32_t schema_field, database_field, table_field  # of the source block
     cdef int32_t position_field
     cdef int32_t place(self, Octets data, Octets end, Names* names) noexcept
-    cdef int32_t _place(self, Span* op, Span* missing, int32_t row) noexcept
-    cdef int32_t _place_flat(self, Span* spans) noexcept
+    cdef int32_t _place(self, Span* op, Span* missing, int32_t row, Names* names) noexcept
+    cdef int32_t _place_flat(self, Span* spans, Names* names) noexcept
     cdef bint _read_names(self, Span* source, Names* names) noexcept
     cdef bint _read_name(self, Span* span, Octets* text, Py_ssize_t* size) noexcept
     cdef bint is_placeholder(self, Span* span) noexcept
@@ -95,6 +96,7 @@ cdef class Lane:
 cdef struct Entry:
     int32_t lane  # -1: an object
     int32_t row  # where the row begins in the value; -1: the key has no row any more
+    bint creates  # it says that the key had no row before it
 
 
 cdef class Lanes:
@@ -118,7 +120,7 @@ cdef class SinkRecords:
     cdef Py_ssize_t room
     cdef object record(self, Py_ssize_t i)
     cdef object topic(self, Py_ssize_t i)
-    cdef int add(self, object raw, int32_t lane, int32_t row) except -1
+    cdef int add(self, object raw, int32_t lane, int32_t row, bint creates) except -1
 
 
 cdef class Folded:
@@ -132,6 +134,7 @@ cdef class Folded:
     cdef readonly Py_ssize_t first_delete
     cdef int32_t* last
     cdef uint8_t* fresh
+    cdef uint8_t* created
     cdef Py_ssize_t room
     cdef bint admit(self, Lane lane) noexcept
     cdef int add(self, Py_ssize_t record) except -1

@@ -417,7 +417,7 @@ cdef class RowLayout(Layout):
         if not self.fields(self.root, &at, end, spans) or at != end:
             return -2
         if not self.envelope:
-            return self._place_flat(spans)
+            return self._place_flat(spans, names)
         row = &spans[self.after_field]
         if not self._read_names(&spans[self.source_field], names):
             return -2
@@ -425,14 +425,15 @@ cdef class RowLayout(Layout):
             &spans[self.op_field],
             NULL if self.missing_field < 0 else &spans[self.missing_field],
             -1 if row.data == NULL else <int32_t> (row.data - data),
+            names,
         )
 
-    cdef int32_t _place(self, Span* op, Span* missing, int32_t row) noexcept:
+    cdef int32_t _place(self, Span* op, Span* missing, int32_t row, Names* names) noexcept:
         cdef char letter
         cdef bint gone
         if op.data == NULL or op.end - op.data != 2 or self.parts[op.part].kind != TEXT_PART:
             return -2
-        letter = op.data[1]
+        names.op = letter = op.data[1]
         gone = letter == c"d"
         if not gone and letter != c"c" and letter != c"u" and letter != c"r":
             return -2
@@ -442,17 +443,18 @@ cdef class RowLayout(Layout):
             return -2
         return -1 if gone else row
 
-    cdef int32_t _place_flat(self, Span* spans) noexcept:
+    cdef int32_t _place_flat(self, Span* spans, Names* names) noexcept:
         cdef Span[MOST_FIELDS] inner
         cdef Span* position
         cdef Octets at
+        names.op = 0
         if self.position_field < 0 or spans[self.position_field].data == NULL:
             return 0
         position = &spans[self.position_field]
         at = position.data
         if not self.fields(position.part, &at, position.end, inner):
             return -2
-        return self._place(&inner[self.op_field], &inner[self.missing_field], 0)
+        return self._place(&inner[self.op_field], &inner[self.missing_field], 0, names)
 
     cdef bint _read_names(self, Span* source, Names* names) noexcept:
         """The names of the table, as the twin finds them in the source block."""
@@ -581,6 +583,7 @@ cdef class Lanes:
         cdef RowLayout layout
         cdef Octets data
         cdef Lane lane
+        cdef bint creates
         if key is None:
             return False
         key_id = schema_id(key)
@@ -602,10 +605,11 @@ cdef class Lanes:
         if number < 0:
             return False
         lane = self.all[number]
+        creates = row >= 0 and (names.op == c"c" or names.op == c"r")
         data = <Octets> PyBytes_AS_STRING(key)
         if not lane.key_layout.is_plain(data + HEADER, data + PyBytes_GET_SIZE(key)):
             return False
-        records.add(raw, number, row if row < 0 else row + HEADER)
+        records.add(raw, number, row if row < 0 else row + HEADER, creates)
         return True
 
     def learn(self, raw, record):
@@ -677,9 +681,9 @@ cdef class SinkRecords:
             if self.lanes.take(self, raw):
                 return
         self.objects[self.count] = record
-        self.add(raw, -1, 0)
+        self.add(raw, -1, 0, False)
 
-    cdef int add(self, object raw, int32_t lane, int32_t row) except -1:
+    cdef int add(self, object raw, int32_t lane, int32_t row, bint creates) except -1:
         cdef Entry* entries
         if self.count == self.room:
             entries = <Entry*> realloc(self.entries, (self.room * 2 or 1024) * sizeof(Entry))
@@ -687,6 +691,7 @@ cdef class SinkRecords:
                 raise MemoryError
             self.entries, self.room = entries, self.room * 2 or 1024
         self.entries[self.count].lane, self.entries[self.count].row = lane, row
+        self.entries[self.count].creates = creates
         self.raws.append(raw)
         self.count += 1
         return 0
@@ -785,6 +790,7 @@ cdef class Folded:
     def __dealloc__(self):
         free(self.last)
         free(self.fresh)
+        free(self.created)
 
     cdef bint admit(self, Lane lane) noexcept:
         return lane.key_id == self.lane.key_id
@@ -801,8 +807,12 @@ cdef class Folded:
             if memory == NULL:
                 raise MemoryError
             self.fresh = <uint8_t*> memory
+            memory = realloc(self.created, room)
+            if memory == NULL:
+                raise MemoryError
+            self.created = <uint8_t*> memory
             self.room = room
-        self.fresh[self.size] = 0
+        self.fresh[self.size], self.created[self.size] = 0, self.records.entries[record].creates
         self.size += 1
         self.replace(self.size - 1, record)
         return 0

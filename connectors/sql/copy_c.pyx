@@ -117,7 +117,17 @@ cdef class CopyWriter:
         free(self.lines.data)
 
     def rows(self, Folded folded):
-        """The rows that a batch leaves, a line each; None where the twin has to look at one."""
+        """The rows that a batch leaves, a line each; None where the twin has to look at one.
+
+        Returns:
+            Those of keys that had no row before the batch, by what their first record says or since the batch removes
+            it; and the others.
+        """
+        new = self._rows(folded, True)
+        others = None if new is None else self._rows(folded, False)
+        return None if others is None else (new, others)
+
+    cdef object _rows(self, Folded folded, bint new):
         cdef SinkRecords records = folded.records
         cdef Py_ssize_t i
         cdef int32_t row
@@ -125,7 +135,7 @@ cdef class CopyWriter:
         self.lines.size = 0
         for i in range(folded.size):
             row = records.entries[folded.last[i]].row
-            if row >= 0:
+            if row >= 0 and (folded.created[i] or folded.fresh[i]) == new:
                 value = (<tuple> records.raws[folded.last[i]])[VALUE]
                 if not self.line(<Octets> PyBytes_AS_STRING(value), row, PyBytes_GET_SIZE(value)):
                     return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from connect.compiled import COMPILED
 from connect.errors import RecordError
 from connectors.sql.rows import straight
+from connectors.sql.targets import Direct
 
 if COMPILED:
     from connectors.sql.copy_c import CopyWriter
@@ -30,7 +31,8 @@ class Load(NamedTuple):
         key: The key columns, in the order of ``keys``.
         keys: A line each, b"" for none.
         columns: Of the rows.
-        rows: A line each, b"" for none.
+        new: A line each of the rows whose keys have no row by then, as the log tells it.
+        others: A line each of the other rows.
         number: How many rows.
     """
 
@@ -39,7 +41,8 @@ class Load(NamedTuple):
     key: tuple[str, ...]
     keys: bytes
     columns: tuple[str, ...]
-    rows: bytes
+    new: bytes
+    others: bytes
     number: int
 
 
@@ -63,7 +66,7 @@ class Loads:
     def _make(self, folded: Folded) -> Load | None:
         columns: tuple[str, ...] = ()
         key: tuple[str, ...] = ()
-        rows: bytes | None = b""
+        rows: tuple[bytes, bytes] | None = (b"", b"")
         keys: bytes | None = b""
         if folded.first_row >= 0:
             plan = self._targets.plan(folded.records[folded.first_row])
@@ -76,7 +79,7 @@ class Loads:
                 key, keys = plan.key, self._key_writer(folded.lane, plan).keys(folded)
         if rows is None or keys is None:
             return None
-        return Load(folded.lane.topic, folded.count, key, keys, columns, rows, folded.rows)
+        return Load(folded.lane.topic, folded.count, key, keys, columns, *rows, folded.rows)
 
     def apply(self, loads: Iterable[Load]) -> None:
         """Into their targets, inside the caller's transaction.
@@ -93,15 +96,23 @@ class Loads:
         if load.keys:
             self._stage(target, load.key, load.keys)
             self._db.delete(target.table, load.key, target.stage)
-        if load.rows and not straight(
-            self._db, target, load.number, lambda place: self._db.load_text(place, load.columns, load.rows)
-        ):
-            self._stage(target, load.columns, load.rows)
+        if not self._straight(target, load, Direct.ALL, load.new, load.others):
+            copied = bool(load.new) and self._straight(target, load, Direct.NEW, load.new)
+            self._upsert(target, load, b"" if copied else load.new, load.others)
+
+    def _straight(self, target: Target, load: Load, direct: Direct, *lines: bytes) -> bool:
+        return straight(
+            self._db, target, direct, load.number, lambda place: self._db.load_text(place, load.columns, *lines)
+        )
+
+    def _upsert(self, target: Target, load: Load, *lines: bytes) -> None:
+        if any(lines):
+            self._stage(target, load.columns, *lines)
             self._db.merge(target.table, target.key, load.columns, target.stage)
 
-    def _stage(self, target: Target, columns: Sequence[str], lines: bytes) -> None:
+    def _stage(self, target: Target, columns: Sequence[str], *lines: bytes) -> None:
         self._db.run(f"DELETE FROM {target.stage}")
-        self._db.load_text(target.stage, columns, lines)
+        self._db.load_text(target.stage, columns, *lines)
 
     def _row_writer(self, lane: Lane, plan: Plan) -> CopyWriter:
         known = self._rows.get(lane)

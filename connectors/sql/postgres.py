@@ -165,11 +165,12 @@ class PostgresDatabase:
             for row in rows:
                 copy.write_row(row)
 
-    def load_text(self, table: str, columns: Sequence[str], lines: bytes) -> None:
+    def load_text(self, table: str, columns: Sequence[str], *lines: bytes) -> None:
         """The same with rows that are lines of COPY's text form already."""
         statement = f"COPY {table} ({quoted(columns)}) FROM STDIN"
         with self._errors(), self._cursor.copy(statement) as copy:
-            copy.write(lines)
+            for part in lines:
+                copy.write(part)
 
     def clear(self, table: str) -> None:
         """See ``Database``; a bound on its time would cut it off again at each retry, for ever."""

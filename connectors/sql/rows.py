@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from connect.api import Failure
 from connectors.sql.changes import Change, Delete, Key, TableChanges, Upsert, fold
 from connectors.sql.database import BadRowsError, quote
+from connectors.sql.targets import Direct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +86,7 @@ class Rows:
             self._ledger.drop_incomplete(topic, [key for key, _ in rows])
 
     def _insert(self, target: Target, columns: tuple[str, ...], values: Sequence[tuple[object, ...]]) -> bool:
-        return straight(self._db, target, len(values), lambda place: self._db.load(place, columns, values))
+        return straight(self._db, target, Direct.ALL, len(values), lambda place: self._db.load(place, columns, values))
 
     def _upsert_partial(
         self, topic: str, target: Target, columns: tuple[str, ...], rows: Sequence[tuple[Key, Upsert]]
@@ -107,13 +108,17 @@ class Rows:
         self._db.load(target.stage, columns, rows)
 
 
-def straight(database: Database, target: Target, count: int, load: Callable[[str], None]) -> bool:
-    """Load rows straight into the table, which a first load is made of; False where a key was there already."""
-    if not target.direct or count < _DIRECT_ROWS:
+def straight(database: Database, target: Target, direct: Direct, count: int, load: Callable[[str], None]) -> bool:
+    """Load rows straight into the table, which a first load is made of; False where a key was there already.
+
+    What ``direct`` names is tried no more then, but of all rows the new ones may still be.
+    """
+    if target.direct < direct or count < _DIRECT_ROWS:
         return False
     try:
         with database.savepoint():
             load(database.place(target.table.name))
     except BadRowsError:
-        target.direct = False
-    return target.direct
+        target.direct = Direct(direct - 1)
+        return False
+    return True

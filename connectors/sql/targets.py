@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from connect.config.fields import fill
@@ -58,6 +59,14 @@ class Plan:
     append: bool
 
 
+class Direct(IntEnum):
+    """Which rows COPY may bring straight into a table: it takes none whose key is there already."""
+
+    NONE = 0
+    NEW = 1  # those that the log says are new
+    ALL = 2  # until the first key that is there
+
+
 @dataclass(slots=True)
 class Target:
     """A topic's table as this task knows it."""
@@ -67,7 +76,7 @@ class Target:
     append: bool
     number: int
     stage: str
-    direct: bool = True  # straight COPY has met no key that was there already
+    direct: Direct = Direct.ALL
 
 
 class Targets:
@@ -186,7 +195,7 @@ class Targets:
         old = self.by_topic.get(topic)
         number = old.number if old else len(self.by_topic)
         stage = self._db.stage(f"connect_stage_{number}", table)
-        target = Target(table, key, key == APPEND_KEY, number, stage, direct=old.direct if old else True)
+        target = Target(table, key, key == APPEND_KEY, number, stage, direct=old.direct if old else Direct.ALL)
         self.by_topic[topic] = target
         return target
 

@@ -149,9 +149,15 @@ def line_of_twin(row):
 
 def lines_of(folded):
     lane = folded.lane
-    rows = CopyWriter(lane.layout, lane.shape, writers(lane.shape.schema)).rows(folded)
+    made = CopyWriter(lane.layout, lane.shape, writers(lane.shape.schema)).rows(folded)
+    rows = None if made is None else b"".join(made)
     keys = CopyWriter(lane.key_layout, lane.key_shape, writers(lane.key_shape.schema)).keys(folded)
     return rows, keys
+
+
+def new_and_others(folded):
+    lane = folded.lane
+    return CopyWriter(lane.layout, lane.shape, writers(lane.shape.schema)).rows(folded)
 
 
 def document_of_twin(record):
@@ -255,6 +261,17 @@ def test_K3_a_folded_batch_is_what_its_changes_leave_one_by_one(changes):
     gone = {key for key, action in expected.items() if isinstance(action, Delete) or action.fresh}
     assert {(int(line),) for line in keys.decode().splitlines()} == gone
     assert (folded[TOPIC].rows, folded[TOPIC].removed) == (len(rows.splitlines()), len(gone))
+
+
+@pytest.mark.parametrize("value", ["envelope", "row"])
+@pytest.mark.parametrize(("ops", "new"), [("c", 1), ("r", 1), ("cu", 1), ("ud", 0), ("udc", 1), ("u", 0), ("uc", 0)])
+def test_rows_are_new_whose_first_record_says_so_or_whose_key_the_batch_removes(value, ops, new):
+    topic = Topic([(25, -1)], value=value)
+    folded, left = topic.batch([topic.raw(op, ["7", op]) for op in ops]).fold()
+    assert not left
+    assert [len(lines.splitlines()) for lines in new_and_others(folded[TOPIC])] == (
+        [0, 0] if ops[-1] == "d" else [new, 1 - new]
+    )
 
 
 def _change(topic, raw):
