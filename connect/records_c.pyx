@@ -43,6 +43,21 @@ cdef class Records:
         """Bytes of all keys and values."""
         return self.data.size
 
+    def fitting(self, Py_ssize_t start, Py_ssize_t most):
+        """The index behind the records from ``start`` on, one at least, that have no more than ``most`` bytes; their
+        bytes.
+        """
+        cdef Py_ssize_t stop = start, size = 0, more
+        if not 0 <= start < self.count:
+            raise IndexError(start)
+        while stop < self.count:
+            more = max(self.places[stop].key_size, 0) + max(self.places[stop].value_size, 0)
+            if stop > start and size + more > most:
+                break
+            size += more
+            stop += 1
+        return stop, size
+
     def append(self, bytes key, bytes value):
         """One record more."""
         cdef Octets its_key = NULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connect.compiled import COMPILED
@@ -10,20 +11,30 @@ if COMPILED:
     from connect.records_c import Records
 
 if TYPE_CHECKING:
-    from connect.kafka.producer import TransactionalProducer
+    from collections.abc import Iterator, Mapping, Sequence
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
+    """Records of one topic: ``Records``, or a list of mappings with ``key`` and ``value``."""
+
     topic: str
     partition: int
     records: Any
+
+
+class Slice(NamedTuple):
+    """Records of a part, from ``start`` on and before ``stop``."""
+
+    part: Part
+    start: int
+    stop: int
 
 
 class Outbox:
     """Takes records as ``TransactionalProducer`` does, and keeps their order within each topic."""
 
     def __init__(self) -> None:
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
         self._start = 0  # the first part of the batch that is being sent
         self._singles = 0  # bytes of records that are lists, which do not count themselves
 
@@ -47,20 +58,67 @@ class Outbox:
         """Keep one record; without ``value`` it is a tombstone, and partition -1 chooses by the key."""
         last = self._parts[-1] if len(self._parts) > self._start else None
         if last is None or (last.topic, last.partition) != (topic, partition):
-            last = _Part(topic, partition, Records() if COMPILED else [])
+            last = Part(topic, partition, Records() if COMPILED else [])
             self._parts.append(last)
         if COMPILED:
             last.records.append(key, value)
         else:
             last.records.append({"key": key, "value": value})
-            self._singles += len(key or b"") + len(value or b"")
+            self._singles += _size(last.records[-1])
 
     def send_all(self, topic: str, records: Records, partition: int = -1) -> None:
         """Keep records, which are no longer the caller's."""
-        self._parts.append(_Part(topic, partition, records))
+        self._parts.append(Part(topic, partition, records))
 
-    def flush(self, producer: TransactionalProducer) -> None:
-        """Hand all over to the open transaction; raises as ``TransactionalProducer.send_all`` does."""
+    def take(self) -> list[Part]:
+        """All that is kept, for whoever sends it."""
         parts, self._parts, self._start, self._singles = self._parts, [], 0, 0
-        for part in parts:
-            producer.send_all(part.topic, part.records, part.partition)
+        return parts
+
+
+def rounds(parts: Sequence[Part], partitions: Mapping[str, int], most: int) -> Iterator[list[Slice]]:
+    """Parts in rounds: in each, of every topic what one request to each of its partitions takes.
+
+    Args:
+        parts: The records, each topic's in their order, which they keep.
+        partitions: How many partitions topics have; one where it is not known.
+        most: Bytes of a request's records. A record that is larger is alone in its round.
+    """
+    waiting: dict[str, deque[Slice]] = {}
+    for part in parts:
+        waiting.setdefault(part.topic, deque()).append(Slice(part, 0, len(part.records)))
+    while waiting:
+        yield [taken for topic in waiting for taken in _fitting(waiting[topic], most * partitions.get(topic, 1))]
+        waiting = {topic: rest for topic, rest in waiting.items() if rest}
+
+
+def _fitting(waiting: deque[Slice], most: int) -> Iterator[Slice]:
+    """Take off the front what has no more than so many bytes, one record at least."""
+    room = most
+    while waiting and (room > 0 or room == most):
+        part, start, stop = waiting.popleft()
+        until, size = _until(part.records, start, room)
+        if size > room and room < most:  # it begins the next round
+            waiting.appendleft(Slice(part, start, stop))
+            return
+        yield Slice(part, start, until)
+        room -= size
+        if until < stop:
+            waiting.appendleft(Slice(part, until, stop))
+            return
+
+
+def _until(records: Any, start: int, most: int) -> tuple[int, int]:
+    """The index behind the records from ``start`` on, one at least, that have at most ``most`` bytes; and theirs."""
+    if not isinstance(records, list):
+        fitting: tuple[int, int] = records.fitting(start, most)
+        return fitting
+    stop, size = start, 0
+    while stop < len(records) and (stop == start or size + _size(records[stop]) <= most):
+        size += _size(records[stop])
+        stop += 1
+    return stop, size
+
+
+def _size(record: Mapping[str, bytes | None]) -> int:
+    return len(record["key"] or b"") + len(record["value"] or b"")

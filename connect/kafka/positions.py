@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
+    from connect.kafka.outbox import Outbox
     from connect.kafka.producer import TransactionalProducer
 
 VERSION: Final = 1  # of what is noted beside a position; the position has one of its own
@@ -147,9 +148,12 @@ class PositionStore:
         return Failed("offset_format", text, hint=hint)
 
     def send(
-        self, producer: TransactionalProducer, position: dict[str, Any], notes: Mapping[str, dict[str, Any] | None]
+        self,
+        producer: TransactionalProducer | Outbox,
+        position: dict[str, Any],
+        notes: Mapping[str, dict[str, Any] | None],
     ) -> None:
-        """Add the position and notes to the open transaction, as its last records (rule S2)."""
+        """Add the position and notes to the rows' transaction, as its last records (rule S2)."""
         for name, note in notes.items():
             producer.send(self.topic, _NOTE + name.encode(), None if note is None else orjson.dumps(note), 0)
         producer.send(self.topic, _POSITION, orjson.dumps(position), 0)

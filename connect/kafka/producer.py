@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from connect.compiled import COMPILED
-from connect.errors import Failed, Retriable
+from connect.errors import ConnectError, Failed, Retriable
+from connect.failpoints import failpoint
 from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, translate
 from connect.kafka.heard import hears
 from connect.kafka.library import bind_library
+from connect.kafka.outbox import Part, Slice, rounds
 
 if COMPILED:
     from connect.kafka import producer_c
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
     from connect.records_c import Records
@@ -29,16 +31,23 @@ _QUEUE_KBYTES: Final = 65_536  # invariant 7: what waits for the broker is bound
 _COMMIT_SECONDS: Final = 45.0
 _ABORT_SECONDS: Final = 10.0
 _SAYS_NOTHING: Final = frozenset({KafkaError._FATAL, KafkaError._STATE})  # noqa: SLF001 - librdkafka's names
-_SOON: Final = 20  # looks of 1 ms, each of which wakes librdkafka
+# Librdkafka sends a partition one request at a time if it is idempotent, and asks its socket without a pause while more
+# waits behind that: a core's worth. So no more is queued than the next requests take, and ``flush`` sends it.
+_REQUEST_BYTES: Final = 900_000
+_BATCH_BYTES: Final = 1_000_000  # such records with what frames them; topics take 1 MiB by default
+_LINGER_MS: Final = 100
+_ROUND_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.001  # without delivery reports ``flush`` itself looks every 10 ms
 _ASK_SECONDS: Final = 3.0  # of one call that is made again until the broker answers; a stop is looked for between
 
 
 class TransactionalProducer:
     """Sends records of one task in transactions under one stable transactional id (F87).
 
-    Not thread-safe: the task's loop owns it; a commit runs in a thread of the producer's own, which ``close`` joins,
-    and until ``finish`` nothing else touches the library. Any error leaves it unusable; the task closes it and starts
-    again from the stored position (rule S12: never abort and resend under the same epoch).
+    Not thread-safe: the task's loop owns it. Commits, and what may take long to be delivered, run in a thread of the
+    producer's own, which ``close`` joins, and until ``finish`` nothing else touches the library. Any error leaves it
+    unusable; the task closes it and starts again from the stored position (rule S12: never abort and resend under the
+    same epoch).
     """
 
     def __init__(
@@ -72,16 +81,17 @@ class TransactionalProducer:
                 "queue.buffering.max.kbytes": _QUEUE_KBYTES,
                 "queue.buffering.max.messages": 500_000,
                 "compression.type": "lz4",
-                "linger.ms": 2,
-                "batch.size": 1_000_000,
-                "delivery.report.only.error": True,
+                "linger.ms": _LINGER_MS,
+                "batch.size": _BATCH_BYTES,
+                "delivery.report.only.error": not NATIVE,
                 "delivery.timeout.ms": min(timeout_ms, 60_000),
                 "socket.nagle.disable": True,
             }
         )
         self.open = False
-        self._committer = ThreadPoolExecutor(1, thread_name_prefix=f"commit {transactional_id}")
-        self._commit: Future[None] | None = None
+        self.partitions: dict[str, int] = {}  # of topics, where they are known
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"commit {transactional_id}")
+        self._work: Future[None] | None = None
         self._closing = False
 
     def fence(self, seconds: float = 30.0) -> None:
@@ -116,9 +126,13 @@ class TransactionalProducer:
             Failed: ``record_too_large``.
             Retriable: The broker took nothing for a transaction's time.
         """
-        at, waited = 0, 0.0
-        while at < len(records):
-            taken, error = self._offer(topic, records, at, partition)
+        self._queue(Slice(Part(topic, partition, records), 0, len(records)))
+
+    def _queue(self, sent: Slice) -> None:
+        (topic, partition, records), at, stop = sent
+        waited = 0.0
+        while at < stop:
+            taken, error = self._offer(topic, records, at, stop, partition)
             if error is None:
                 return
             at += taken
@@ -133,16 +147,16 @@ class TransactionalProducer:
             waited += 0.1
 
     def _offer(
-        self, topic: str, records: Records | list[dict[str, Any]], at: int, partition: int
+        self, topic: str, records: Records | list[dict[str, Any]], at: int, stop: int, partition: int
     ) -> tuple[int, KafkaError | None]:
         """Queue records from the one at index ``at`` on: how many were taken, and why not the next one."""
         if self._native and not isinstance(records, list):
-            taken, code = self._producer.produce_records(topic, records, at, partition)
+            taken, code = self._producer.produce_records(topic, records, at, stop, partition)
             return taken, KafkaError(code) if code else None
         if isinstance(records, list):
-            offered = records[at:]
+            offered = records[at:stop]
         else:
-            offered = [{"key": key, "value": value} for key, value in records[at:]]
+            offered = [{"key": key, "value": value} for key, value in records[at:stop]]
         try:
             self._producer.produce_batch(topic, offered, partition)
         except KafkaException as error:
@@ -205,35 +219,64 @@ class TransactionalProducer:
         self.start_commit()
         self.finish()
 
-    def start_commit(self) -> None:
-        """Begin to commit, in a thread. Nothing can be sent before ``finish``."""
+    def start_sending(self, parts: Sequence[Part]) -> None:
+        """Begin to deliver records of the open transaction, in a thread. Nothing else can be sent before ``finish``."""
+        self._work = self._thread.submit(self._deliver, parts)
+
+    def start_commit(self, parts: Sequence[Part] = (), last: Sequence[Part] = ()) -> None:
+        """Begin to deliver the rest, ``last`` behind all else, and to commit. Nothing can be sent before ``finish``."""
+        self.open = False
+        self._work = self._thread.submit(self._deliver_and_commit, parts, last)
+
+    def _deliver_and_commit(self, parts: Sequence[Part], last: Sequence[Part]) -> None:
+        try:
+            self._deliver(parts, last)
+            if last:
+                failpoint("source.after_position")
+        except ConnectError:
+            self.open = True  # for ``close`` to abort
+            raise
         # Rule S12: the same commit again until the broker answers; a timeout says nothing about the outcome.
         doing = f"committing a transaction of {self._id}"
-        self.open = False
-        self._commit = self._committer.submit(self._until_answered, self._commit_soon, _COMMIT_SECONDS, doing)
+        self._until_answered(self._producer.commit_transaction, _COMMIT_SECONDS, doing)
 
-    def _commit_soon(self, seconds: float) -> None:
-        """``commit_transaction`` looks whether all is delivered every 10 ms; for a small transaction that is long."""
-        for _ in range(_SOON):
-            if not self._producer.flush(0.001):
-                break
-        self._producer.commit_transaction(seconds)
+    def _deliver(self, parts: Sequence[Part], last: Sequence[Part] = ()) -> None:
+        """Pass records on at the pace at which the broker takes them; the commit sees that all are delivered."""
+        all_slices = list(rounds(parts, self.partitions, _REQUEST_BYTES)) or [[]]
+        all_slices[-1] += [Slice(part, 0, len(part.records)) for part in last]
+        for slices in all_slices:
+            for sent in slices:
+                self._queue(sent)
+            if not self._flush() and self._ends:
+                raise Retriable(f"sending for {self._id}: stopped before the broker took all", code="kafka_unreachable")
+
+    def _flush(self) -> bool:
+        """Wait until what is queued is delivered or refused, at most a second."""
+        deadline = time.monotonic() + _ROUND_SECONDS
+        while self._producer.flush(_ROUND_SECONDS if self._native else _LOOK_SECONDS):
+            if time.monotonic() >= deadline:
+                return False
+        return True
 
     @property
-    def committing(self) -> bool:
-        """Whether a commit is under way, or ended and its end is not known yet: ``finish`` tells."""
-        return self._commit is not None
+    def _ends(self) -> bool:
+        return self._closing or self._stopping()
+
+    @property
+    def working(self) -> bool:
+        """Whether a delivery or commit is under way, or ended and its end is not known yet: ``finish`` tells."""
+        return self._work is not None
 
     @property
     def answered(self) -> bool:
         """Whether ``finish`` would return, or raise, at once."""
-        return self._commit is None or self._commit.done()
+        return self._work is None or self._work.done()
 
     def finish(self) -> None:
-        """Wait for the end of a commit that is under way; raises as ``commit`` does."""
-        commit, self._commit = self._commit, None
-        if commit is not None:
-            commit.result()
+        """Wait for the end of what is under way; raises as ``send_all`` and ``commit`` do."""
+        work, self._work = self._work, None
+        if work is not None:
+            work.result()
 
     def _until_answered(self, call: Callable[[float], None], seconds: float, doing: str) -> None:
         """Make a call of librdkafka that may be made again after a timeout, until it returns or fails for good."""
@@ -244,15 +287,14 @@ class TransactionalProducer:
             except KafkaException as error:
                 kafka_error = error.args[0]
                 self._producer.poll(0)  # what it has to say of its connections
-                stopping = self._closing or self._stopping()
-                if kafka_error.retriable() and time.monotonic() < deadline and not stopping:
+                if kafka_error.retriable() and time.monotonic() < deadline and not self._ends:
                     continue
                 raise self._cause(kafka_error, doing) from None
 
     def close(self) -> None:
         """Let go: an open transaction is aborted if the broker answers soon, else by the next fence."""
         self._closing = True
-        self._committer.shutdown()
+        self._thread.shutdown()
         if self.open:
             self.open = False
             try:

@@ -38,6 +38,8 @@ ctypedef void (*LogCallback)(const void* client, int level, const char* facility
 ctypedef void (*ErrorCallback)(void* client, int error, const char* reason, void* opaque) noexcept nogil
 ctypedef void (*TokenCallback)(void* client, const char* config, void* opaque) noexcept nogil
 
+ctypedef void (*DeliveryCallback)(void* client, const void* message, void* opaque) noexcept nogil
+
 cdef struct Library:
     void* (*conf_new)() noexcept nogil
     void (*conf_destroy)(void* conf) noexcept nogil
@@ -45,6 +47,7 @@ cdef struct Library:
     void (*conf_set_log_cb)(void* conf, LogCallback call) noexcept nogil
     void (*conf_set_error_cb)(void* conf, ErrorCallback call) noexcept nogil
     void (*conf_set_opaque)(void* conf, void* opaque) noexcept nogil
+    void (*conf_set_dr_msg_cb)(void* conf, DeliveryCallback call) noexcept nogil
     void (*conf_enable_sasl_queue)(void* conf, int enable) noexcept nogil
     void (*conf_set_oauthbearer_token_refresh_cb)(void* conf, TokenCallback call) noexcept nogil
     void* (*sasl_background_callbacks_enable)(void* client) noexcept nogil
@@ -78,8 +81,8 @@ cdef bint is_bound = False
 
 # The members of ``Library`` in their order, each behind rd_kafka_.
 NAMES = (
-    "conf_new conf_destroy conf_set conf_set_log_cb conf_set_error_cb conf_set_opaque conf_enable_sasl_queue"
-    " conf_set_oauthbearer_token_refresh_cb sasl_background_callbacks_enable oauthbearer_set_token"
+    "conf_new conf_destroy conf_set conf_set_log_cb conf_set_error_cb conf_set_opaque conf_set_dr_msg_cb"
+    " conf_enable_sasl_queue conf_set_oauthbearer_token_refresh_cb sasl_background_callbacks_enable oauthbearer_set_token"
     " oauthbearer_set_token_failure new set_log_queue destroy_flags topic_new topic_destroy"
     " produce_batch poll purge init_transactions begin_transaction commit_transaction abort_transaction error_code"
     " error_string error_is_fatal error_is_retriable error_txn_requires_abort error_destroy err2str last_error flush"
@@ -107,6 +110,12 @@ cdef void on_log(const void* client, int level, const char* facility, const char
 cdef void on_error(void* client, int error, const char* reason, void* opaque) noexcept with gil:
     """What ``poll`` serves; librdkafka's own retries come after."""
     (<NativeProducer> opaque)._hear(KafkaError(error, reason.decode(errors="replace")))
+
+
+cdef void on_delivery(void* client, const void* message, void* opaque) noexcept nogil:
+    """A transaction says itself what could not be delivered; but with reports ``flush`` returns at the last of them, and
+    looks every 10 ms without.
+    """
 
 
 cdef void on_token(void* client, const char* config, void* opaque) noexcept with gil:
@@ -171,6 +180,7 @@ cdef class NativeProducer:
                 raise exception(KafkaError._INVALID_ARG, (<char*> text).decode(errors="replace"))
         library.conf_set_log_cb(conf, <LogCallback> on_log)
         library.conf_set_error_cb(conf, <ErrorCallback> on_error)
+        library.conf_set_dr_msg_cb(conf, <DeliveryCallback> on_delivery)
         library.conf_set_opaque(conf, <void*> self)
         if self._token is not None:
             library.conf_enable_sasl_queue(conf, 1)
@@ -237,20 +247,21 @@ cdef class NativeProducer:
         with nogil:
             library.purge(self._client, RD_KAFKA_PURGE_ALL)
 
-    def produce_records(self, str topic, Records records, Py_ssize_t start, int32_t partition):
-        """Queue records from the one at ``start`` on, until one is refused.
+    def produce_records(self, str topic, Records records, Py_ssize_t start, Py_ssize_t stop, int32_t partition):
+        """Queue records from the one at ``start`` on, before the one at ``stop``, until one is refused.
 
         Args:
             topic: Of all of them.
             records: Where they lie; librdkafka copies them.
             start: The first.
+            stop: Behind the last; no more than there are.
             partition: Of all of them; -1 for the partitioner.
 
         Returns:
             How many were taken, and librdkafka's code of the error of the next one or 0. After a full queue none of the
             others was taken either.
         """
-        cdef Py_ssize_t count = records.count - start, i
+        cdef Py_ssize_t count = min(stop, records.count) - start, i
         cdef Message* messages
         cdef Place* place
         cdef const char* data = <const char*> records.data.data
@@ -283,7 +294,7 @@ cdef class NativeProducer:
         cdef Records packed = Records()
         for record in records:
             packed.append(record["key"], record["value"])
-        taken, error = self.produce_records(topic, packed, 0, partition)
+        taken, error = self.produce_records(topic, packed, 0, packed.count, partition)
         if error:
             records[taken]["_error"] = KafkaError(error)
         return taken

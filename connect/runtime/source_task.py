@@ -7,7 +7,6 @@ hear of that position.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import socket
@@ -20,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 from connect.api.position import Resume
 from connect.errors import ConnectError, Failed, Fenced, Retriable
 from connect.failpoints import failpoint
-from connect.kafka.outbox import Outbox
 from connect.kafka.positions import VERSION, VERSION_NOTE, PositionStore
 from connect.kafka.producer import TRANSACTION_TIMEOUT_MS, TransactionalProducer
 from connect.kafka.topics import Topics
 from connect.record import ChangeEvent, Op
+from connect.runtime.commits import Commits
 from connect.runtime.guest import (
     ChunkReader,
     Guest,
@@ -51,7 +50,7 @@ from connect.runtime.table_writer import TableWriter
 from connect.runtime.truncate import key_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
     from connect.api.position import Position
@@ -64,20 +63,8 @@ if TYPE_CHECKING:
     from connect.schema.model import TableId
 
 _LOG: Final = logging.getLogger("connect.source")
-_BUSY_SECONDS: Final = 0.01  # how long a read waits while a snapshot has something to do
-_IDLE_SECONDS: Final = 0.25
 _BEHIND_ROWS: Final = 2_000  # a batch with so many rows has more behind it: the log goes before the snapshot
 _CHUNK_SECONDS: Final = 1.0  # but a snapshot sends a chunk this often, however far behind the stream is
-_SPLIT_ROWS: Final = 500_000  # rule S4: above these a source transaction is split over Kafka transactions
-_SPLIT_SECONDS: Final = TRANSACTION_TIMEOUT_MS / 3_000
-_COMMIT_ROWS: Final = 50_000  # so many changes, or so many seconds of them, are one Kafka transaction while more arrive
-_COMMIT_SECONDS: Final = 0.05
-_HELD_BYTES: Final = 32 * 2**20  # invariant 7: of records that wait while the last transaction commits
-_HELD_SECONDS: Final = 0.001  # how often it is looked whether it has
-_SENT_BYTES: Final = 2**18  # so much goes to Kafka while more is read; less goes with its position, in one request
-# After a commit the coordinator still writes its markers. A transaction that begins meanwhile is refused; librdkafka
-# asks again 20 ms later (CONCURRENT_TRANSACTIONS).
-_MARKERS_SECONDS: Final = 0.003
 _OWNER: Final = "owner"  # the note with the name of the process that fenced last
 _OWNER_SECONDS: Final = 10.0
 
@@ -85,7 +72,7 @@ _OWNER_SECONDS: Final = 10.0
 class SourceTask:
     """One run of a source, from fence to stop. Any error ends it; the retry table decides whether another follows."""
 
-    _position: Position  # after what was sent last
+    _commits: Commits
     _table_topics: SourceTopics
 
     def __init__(self, job: SourceJob) -> None:
@@ -97,20 +84,9 @@ class SourceTask:
         self._source: Source | None = None
         self._guest: Guest | None = None
         self._writers: dict[TableId, TableWriter] = {}
-        self._notes: dict[str, dict[str, Any]] = {}  # as stored
-        self._pending: dict[str, dict[str, Any] | None] = {}  # to ride with the next position
         self._owner = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid()}
-        self._boundary = True
         self._stream: StreamWriter | None = None
         self._sweeping = False
-        self._dirty = False
-        self._dirty_since = 0.0
-        self._outbox = Outbox()
-        self._committing: Position | None = None  # the position of a commit that is under way
-        self._durable: Position | None = None
-        self._free_at = 0.0  # when the coordinator should have written the last one's markers
-        self._rows_open = 0
-        self._opened_at = 0.0
         self._chunk_at = 0.0  # when the last chunk was sent
         self._pace = SnapshotRate()
         self._changes = 0  # of the stream, since then
@@ -133,88 +109,32 @@ class SourceTask:
             raise self._cause(error) from None
 
     def _loop(self) -> None:
+        commits = self._commits
         while not self._job.stopping():
             batch = self._next()
-            self._settle(wait=False)
-            if self._is_due(batch):
-                failpoint("source.before_commit")
-                self._start_commit()
-            elif self._outbox.size > (_SENT_BYTES if self._is_free else _HELD_BYTES):
-                self._outbox.flush(self._transaction())
-            if self._boundary and self._snapshot_due(batch):
+            commits.step(more=batch is not None)
+            if commits.pace.boundary and self._snapshot_due(batch):
                 self._snapshot_turn()
             self._tell(force=False)
             self._take_up_tables()
-        if self._boundary:
-            self._commit()
+        if commits.pace.boundary:
+            commits.commit()
 
     def _next(self) -> SourceBatch | None:
         """Read a batch and send it."""
         assert self._source is not None  # noqa: S101 - _start built it
-        with self._publishing_what_precedes():
-            batch = self._source.read(self._patience)
+        patience = self._commits.pace.patience(busy=self._guest is not None and self._guest.busy)
+        with self._commits.publishing_what_precedes():
+            batch = self._source.read(patience)
             failpoint("source.after_read")
             if batch is None:
                 return None
             truncated = self._encode(batch)
         if truncated:
             self._send_truncated(batch, truncated)
-        self._pending.update(batch.notes)
-        self._position, self._boundary = batch.resume_after, batch.boundary
-        if not self._dirty:
-            self._dirty, self._dirty_since = True, time.monotonic()
-        self._rows_open += len(batch.events)
+        self._commits.took(batch)
         self._changes += len(batch.events)
         return batch
-
-    @contextlib.contextmanager
-    def _publishing_what_precedes(self) -> Iterator[None]:
-        """What stops the connector stops it at its place: the whole transactions before it are committed first."""
-        pending = dict(self._pending)
-        self._outbox.begin()
-        try:
-            yield
-        except ConnectError:
-            self._outbox.drop()
-            self._pending = pending
-            if self._boundary:
-                self._commit()
-            raise
-
-    @property
-    def _is_free(self) -> bool:
-        """Whether a transaction is open, or one may begin: the last has ended, and its partitions are let go of."""
-        if self._committing is not None:
-            return False
-        return self._is_open or time.monotonic() >= self._free_at
-
-    @property
-    def _is_open(self) -> bool:
-        """Whether a transaction has begun that is not being committed yet."""
-        return self._producer is not None and self._producer.open
-
-    @property
-    def _patience(self) -> float:
-        """Seconds to wait for a batch: what was taken is held back only for what has arrived already."""
-        if self._dirty and self._boundary:
-            return 0.0 if self._is_free else _HELD_SECONDS
-        busy = self._committing is not None or (self._guest and self._guest.busy)
-        return _BUSY_SECONDS if busy else _IDLE_SECONDS
-
-    def _is_due(self, batch: SourceBatch | None) -> bool:
-        """Whether to commit now: small transactions ride together, and a lone one is not held back.
-
-        What arrives while the last transaction commits rides in the next one, so that is as big as it has to be.
-        """
-        if not self._dirty:
-            return False
-        # Invariant 9: whole source transactions; one that is too big for Kafka's is split by ordinal (rule S4).
-        now = time.monotonic()
-        if not self._boundary:
-            return self._rows_open > _SPLIT_ROWS or (self._is_open and now - self._opened_at > _SPLIT_SECONDS)
-        if not self._is_free:
-            return self._outbox.size > _HELD_BYTES
-        return batch is None or self._rows_open >= _COMMIT_ROWS or now - self._dirty_since >= _COMMIT_SECONDS
 
     def _snapshot_due(self, batch: SourceBatch | None) -> bool:
         """After a kill, or a burst of changes, the stream comes back to the head of the log first."""
@@ -246,34 +166,35 @@ class SourceTask:
         producer = self._producer = self._new_producer(TRANSACTION_TIMEOUT_MS)
         producer.fence()  # Invariant 2: fence, then read the position to its end, then check the source, then stream.
         failpoint("source.after_fence")
-        stored, self._notes = self._store.read()
-        notes = self._notes
+        stored, notes = self._store.read()
+        commits = self._commits = Commits(producer, self._store, notes, self._acknowledge)
         tables = {t: (info, still_masked(info, choice, notes)) for t, (info, choice) in found.captured.items()}
         columns = {t: known_columns(info, choice, notes) for t, (info, choice) in found.captured.items()}
         options = {table: choice for table, (_, choice) in tables.items()}
         context = job.context(options, self._say)
         make_private(context.spool)
         source = self._source = job.build(context)
-        self._claim(tables, stored)
-        resume = None if stored is None else Resume(source.position.from_json(stored), self._notes)
+        self._claim(producer, tables, stored)
+        resume = None if stored is None else Resume(source.position.from_json(stored), notes)
         pipeline = job.pipeline(options, columns)
-        topics = self._table_topics = SourceTopics(job, self._topics, self._notes, self._remember)
+        topics = self._table_topics = SourceTopics(job, self._topics, notes, self._remember)
         topics.name(tables, pipeline)
         if resume is None:
             topics.check_name(context.peers)
         topics.check_identities(tables)
-        if self._notes.get(OPTIONS) != job.applied:
-            self._pending[OPTIONS] = dict(job.applied)
+        if notes.get(OPTIONS) != job.applied:
+            commits.pending[OPTIONS] = dict(job.applied)
         topics.ensure(options)
-        self._position = source.open(resume)
+        producer.partitions.update({name: topic.partitions for name, topic in topics.known.items()})
+        commits.position = source.open(resume)
         failpoint("source.after_open")
         self._state_keys = StateKeys(job.kafka, self._topics, topics.known, job.reader, self._rest)
         self._make_writers(source, tables, pipeline)
         self._tell_uncaptured(found.uncaptured)
         self._begin_guest(source, tables)
         if resume is None:
-            self._dirty = True  # the first position is stored before any row
-            self._commit()
+            commits.pace.touch()  # the first position is stored before any row
+            commits.commit()
         self._tell(force=True)
         if job.widens:
             self._watch = TableWatch(job.name, job.discover, tables.keys())
@@ -285,30 +206,32 @@ class SourceTask:
 
     def _take_up_tables(self) -> None:
         """Tables appeared that the file's patterns name: a new start captures them, and goes on where this one ends."""
-        if self._watch is None or not self._watch.appeared or not self._boundary:
+        if self._watch is None or not self._watch.appeared or not self._commits.pace.boundary:
             return
-        self._commit()
+        self._commits.commit()
         named = ", ".join(map(str, self._watch.appeared[:5]))
         raise Retriable(f"{self._job.name}: new tables: {named}", code="tables_appeared", hint="They are captured now.")
 
-    def _claim(self, tables: Mapping[TableId, Any], stored: dict[str, Any] | None) -> None:
+    def _claim(
+        self, producer: TransactionalProducer, tables: Mapping[TableId, Any], stored: dict[str, Any] | None
+    ) -> None:
         """Write who owns the connector now, and end the notes of tables that are captured no more.
 
         Such a table, named again later, is read anew: what happened to it meanwhile is in no log of ours. So its notes
         end before the source hears that it is left out.
         """
         captured = {str(table) for table in tables}
-        gone = [name for name, note in self._notes.items() if _table_of(name, note) not in {None, *captured}]
+        gone = [name for name, note in self._commits.notes.items() if _table_of(name, note) not in {None, *captured}]
         notes: dict[str, dict[str, Any] | None] = {_OWNER: self._owner, **dict.fromkeys(gone)}
         notes[VERSION_NOTE] = {"version": VERSION}
         if stored is None:
-            self._pending.update(notes)
+            self._commits.pending.update(notes)
             return
-        producer = self._transaction()
+        producer.begin()
         self._store.send(producer, stored, notes)
         producer.commit()
         for name in gone:
-            del self._notes[name]
+            del self._commits.notes[name]
 
     def _new_producer(self, timeout_ms: int) -> TransactionalProducer:
         job = self._job
@@ -318,12 +241,12 @@ class SourceTask:
         self, source: Source, tables: Mapping[TableId, tuple[TableInfo, TableOptions]], pipeline: Pipeline
     ) -> None:
         job = self._job
-        wire = self._wire = job.wire(self._notes)
+        wire = self._wire = job.wire(self._commits.notes)
         common = job.block(source)
         for table, (info, choice) in tables.items():
             block = common if common.database else replace(common, database=table.schema)
             may_break = partial(job.may_break, tuple(self._table_topics.names[table].values()))
-            history = ShapeHistory(table, choice, self._notes, self._remember, may_break)
+            history = ShapeHistory(table, choice, self._commits.notes, self._remember, may_break)
             self._writers[table] = TableWriter(
                 table,
                 choice,
@@ -338,33 +261,33 @@ class SourceTask:
             self._report.add(table, note)
 
     def _remember(self, name: str, note: dict[str, Any] | None) -> None:
-        self._pending[name] = note
+        self._commits.pending[name] = note
 
     def _bound(self, topic: str, encoder: Encoder) -> None:
         """A new encoder: its key schema must be the topic's (rule S14), its schema ids ride with the position."""
         name, wanted = f"topic:{topic}", encoder.key_schema_id
-        note = self._pending.get(name) or self._notes.get(name) or {}
+        note = self._commits.pending.get(name) or self._commits.notes.get(name) or {}
         if wanted is not None and note.get("key_schema_id") not in (None, wanted):
             message = f"the key schema of topic {topic} has id {wanted}, and its keys were written under "
             message += str(note["key_schema_id"])
             hint = "The same key would go to another partition. Restore the registry, or start under another name."
             raise Failed("key_schema_id", message, hint=hint)
         if wanted is not None and note.get("key_schema_id") is None:
-            self._pending[name] = {**note, "key_schema_id": wanted}
-        self._pending.update(self._wire.notes())
+            self._commits.pending[name] = {**note, "key_schema_id": wanted}
+        self._commits.pending.update(self._wire.notes())
 
     # --- snapshots ---------------------------------------------------------------------------------------------
 
     def _begin_guest(self, source: Source, tables: Mapping[TableId, tuple[TableInfo, TableOptions]]) -> None:
         snapshots = self._snapshots = source.snapshots()
         keyless = [table for table, (info, choice) in tables.items() if not (choice.key or info.schema.key)]
-        self._keyless = KeylessFilter(snapshots, self._notes, keyless)
+        self._keyless = KeylessFilter(snapshots, self._commits.notes, keyless)
         rejoined: AbstractSet[TableId] = getattr(source, "rejoined", frozenset())
         progress = {}
         for table, (_, choice) in tables.items():
             report = self._report.tables[table]
             if table in keyless or choice.snapshot == "never":
-                if table in rejoined and (choice.snapshot == "never" or snapshot_note(table) in self._notes):
+                if table in rejoined and (choice.snapshot == "never" or snapshot_note(table) in self._commits.notes):
                     raise _missed(table, self._job.name)
                 continue
             progress[table] = self._progress(table, choice.where, again=table in rejoined)
@@ -373,7 +296,7 @@ class SourceTask:
                 report.phase, report.total = "snapshot", snapshots.estimate(table)[0]
         for table in keyless:
             choice = tables[table][1]
-            if choice.snapshot != "never" and snapshot_note(table) not in self._notes:
+            if choice.snapshot != "never" and snapshot_note(table) not in self._commits.notes:
                 self._read_keyless(table, snapshots)
         doubt = snapshots.in_doubt()
         self._guest = Guest(
@@ -385,7 +308,7 @@ class SourceTask:
         )
         self._guest.doubt(doubt)
         named = {str(table): table for table in tables}
-        for name, note in self._notes.items():
+        for name, note in self._commits.notes.items():
             if name.startswith("lacking:") and (owner := named.get(note["table"])) is not None:
                 self._guest.lacks(owner, bytes.fromhex(note["record_key"]), tuple(note["key"]))
         self._stream = StreamWriter(
@@ -405,7 +328,7 @@ class SourceTask:
         behind a ``where`` nobody can tell which. A new run is noted no later than the source notes that it captures the
         table, so that a kill before its turn changes nothing.
         """
-        note = self._notes.get(snapshot_note(table))
+        note = self._commits.notes.get(snapshot_note(table))
         if note is not None and not again and not note.get("again"):
             return TableProgress.from_note(note)
         run = 1 if note is None else TableProgress.from_note(note).run + 1
@@ -417,7 +340,7 @@ class SourceTask:
         if since and where:
             raise _hidden(table, self._job.name)
         progress = TableProgress(run=run, since=since)
-        self._pending[snapshot_note(table)] = progress.to_note()
+        self._commits.pending[snapshot_note(table)] = progress.to_note()
         return progress
 
     def _read_keyless(self, table: TableId, snapshots: Snapshots) -> None:
@@ -431,11 +354,11 @@ class SourceTask:
             report.rows = rows
             self._tell(force=False)
 
-        note = read_keyless(writer, snapshots, self._transaction(), sent, self._job.stopping)
-        self._pending[snapshot_note(table)] = note
-        self._dirty = True
+        note = read_keyless(writer, snapshots, self._commits.transaction(), sent, self._job.stopping)
+        self._commits.pending[snapshot_note(table)] = note
+        self._commits.pace.touch()
         failpoint("snapshot.before_keyless_commit")
-        self._commit()
+        self._commits.commit()
         if self._keyless is not None:
             self._keyless.add(table, note)
         report.phase = "streaming"
@@ -444,8 +367,8 @@ class SourceTask:
         guest = self._guest
         assert guest is not None  # noqa: S101 - _start built it
         if self._keyless is not None:
-            self._pending.update(self._keyless.retire(self._position))
-        ready = guest.ready(self._position)
+            self._commits.pending.update(self._keyless.retire(self._commits.position))
+        ready = guest.ready(self._commits.position)
         guest.ask()  # the next chunk is read while this one is encoded and sent
         if ready is not None:
             failpoint("snapshot.after_chunk")
@@ -462,26 +385,26 @@ class SourceTask:
         assert self._guest is not None  # noqa: S101 - it gave us the chunk
         now_us = time.time_ns() // 1000
         drop = frozenset().union(*ready.drop)  # one look a row, however many transactions were invisible
-        with self._publishing_what_precedes():
-            sent = writer.read_rows(chunk, self._outbox, now_us, drop)
-        self._pending.update(self._guest.sent(ready, sent))
+        with self._commits.publishing_what_precedes():
+            sent = writer.read_rows(chunk, self._commits.outbox, now_us, drop)
+        self._commits.pending.update(self._guest.sent(ready, sent))
         progress = self._guest.tables[ready.table]
         if progress.done and (rate := self._pace.note()):
-            self._pending[RATE] = rate
+            self._commits.pending[RATE] = rate
         since = progress.since if chunk.done and not ready.keys else None
         if since:  # it is not done before what it did not meet is deleted
-            self._pending[snapshot_note(ready.table)] = replace(progress, done=False).to_note()
+            self._commits.pending[snapshot_note(ready.table)] = replace(progress, done=False).to_note()
         self._report.counts.records += sent
-        self._dirty = True
+        self._commits.pace.touch()
         failpoint("snapshot.before_commit")
-        self._start_commit()
+        self._commits.start()
         if progress.done or ready.keys:
-            self._settle(wait=True)
+            self._commits.settle(wait=True)
         if since:
             self._sweep(writer, chunk, since)
-            self._pending[snapshot_note(ready.table)] = progress.to_note()
-            self._dirty = True
-            self._commit()
+            self._commits.pending[snapshot_note(ready.table)] = progress.to_note()
+            self._commits.pace.touch()
+            self._commits.commit()
         if not ready.keys:
             report = self._report.tables[ready.table]
             report.rows, report.phase = progress.rows, "streaming" if progress.done else "snapshot"
@@ -495,7 +418,9 @@ class SourceTask:
         event = ChangeEvent(Op.DELETE, shape, None, None, chunk.source, chunk.ts_us)
         rows = key_rows(shape, gone, partial(self._state_keys.values, writer))
         self._sweeping = True
-        self._report.counts.records += writer.delete(event, rows, self._transaction().send, time.time_ns() // 1000)
+        self._report.counts.records += writer.delete(
+            event, rows, self._commits.transaction().send, time.time_ns() // 1000
+        )
         self._sweeping = False
 
     def _rest(self) -> None:
@@ -506,11 +431,12 @@ class SourceTask:
         if self._job.stopping():
             raise Retriable(f"{self._job.name}: stopped while keys were deleted from a topic", code="stopping")
         self._tell(force=False)
-        cut = self._position if self._sweeping else self._stream.cut if self._stream else None
-        if cut is not None and time.monotonic() - self._opened_at > _SPLIT_SECONDS:
-            self._position, self._dirty = cut, True
-            self._commit()
-            self._transaction()
+        cut = self._commits.position if self._sweeping else self._stream.cut if self._stream else None
+        if cut is not None and self._commits.pace.is_long:
+            self._commits.position = cut
+            self._commits.pace.touch()
+            self._commits.commit()
+            self._commits.transaction()
 
     # --- stream ------------------------------------------------------------------------------------------------
 
@@ -520,60 +446,18 @@ class SourceTask:
         assert stream is not None  # noqa: S101 - _start built it
         truncated = stream.truncated(batch)
         if batch.events and not truncated:
-            self._report.counts.records += stream.send(batch, truncated, self._outbox)
+            self._report.counts.records += stream.send(batch, truncated, self._commits.outbox)
         return truncated
 
     def _send_truncated(self, batch: SourceBatch, truncated: set[TableId]) -> None:
         """Send a batch whose deletes are read back: not held, since they may be many."""
         assert self._stream is not None  # noqa: S101 - _start built it
-        self._commit()  # the topic is read back at this point: all that came before must be readable
-        self._report.counts.records += self._stream.send(batch, truncated, self._transaction())
+        self._commits.commit()  # the topic is read back at this point: all that came before must be readable
+        self._report.counts.records += self._stream.send(batch, truncated, self._commits.transaction())
 
-    # --- commit ------------------------------------------------------------------------------------------------
-
-    def _transaction(self) -> TransactionalProducer:
-        producer = self._producer
-        assert producer is not None  # noqa: S101 - _start built it
-        self._settle(wait=True)
-        if not producer.open:
-            producer.begin()
-            self._opened_at = time.monotonic()
-        return producer
-
-    def _commit(self) -> None:
-        """Rows, notes and position in one Kafka transaction; on return all that was sent is durable, acknowledged."""
-        if self._dirty:
-            self._start_commit()
-        self._settle(wait=True)
-
-    def _start_commit(self) -> None:
-        """Send the position behind the rows, and begin to commit both; the next batch is encoded meanwhile."""
-        producer, position = self._transaction(), self._position
-        self._outbox.flush(producer)
-        self._store.send(producer, position.to_json(), self._pending)
-        failpoint("source.after_position")
-        producer.start_commit()
-        self._committing = position
-        for name, note in self._pending.items():
-            if note is None:
-                self._notes.pop(name, None)
-            else:
-                self._notes[name] = note
-        self._pending = {}
-        self._rows_open, self._dirty = 0, False
-
-    def _settle(self, *, wait: bool) -> None:
-        """The end of a commit that is under way: the source hears of it after the commit returned."""
-        producer, position = self._producer, self._committing
-        if producer is None or position is None or not (wait or producer.answered):
-            return
-        producer.finish()
-        failpoint("source.after_commit")
+    def _acknowledge(self, position: Position) -> None:
         assert self._source is not None  # noqa: S101 - _start built it
-        self._source.acknowledge(position)  # Invariant 1: durable before acknowledged.
-        failpoint("source.after_acknowledge")
-        self._committing, self._durable = None, position
-        self._free_at = time.monotonic() + _MARKERS_SECONDS
+        self._source.acknowledge(position)
         self._report.counts.transactions += 1
 
     # --- telling -----------------------------------------------------------------------------------------------
@@ -587,7 +471,7 @@ class SourceTask:
         if not force and not report.is_due():
             return
         if self._guest is not None and self._source is not None:
-            report.stands(self._source, self._durable or self._position)
+            report.stands(self._source, self._commits.durable or self._commits.position)
         report.tell()
 
     def close(self) -> None:

@@ -197,8 +197,8 @@ def test_transactions_that_are_there_at_once_ride_together_and_a_lone_one_is_not
 
 
 def test_what_arrives_while_a_commit_is_under_way_rides_together_in_the_next_one(world, monkeypatch):
-    monkeypatch.setattr("connect.runtime.source_task._COMMIT_ROWS", 1)
-    monkeypatch.setattr("connect.runtime.source_task._MARKERS_SECONDS", 0)
+    monkeypatch.setattr("connect.runtime.commit_pace._COMMIT_ROWS", 1)
+    monkeypatch.setattr("connect.runtime.commit_pace._MARKERS_SECONDS", 0)
     answered = TransactionalProducer._until_answered
 
     def late(producer, *words):
@@ -260,7 +260,7 @@ def changes(world):
 
 
 def test_S4_a_truncate_of_more_keys_than_fit_is_split_and_a_kill_amid_it_repeats_no_delete(world, monkeypatch):
-    monkeypatch.setattr("connect.runtime.source_task._SPLIT_SECONDS", 0.0)  # commit whenever it may
+    monkeypatch.setattr("connect.runtime.commit_pace._SPLIT_SECONDS", 0.0)  # commit whenever it may
 
     class Killed(Script):
         def acknowledge(self, position):
@@ -293,7 +293,7 @@ def test_invariant_9_a_truncate_that_fits_is_seen_whole_with_its_transaction(wor
 def test_F3_a_transaction_that_the_broker_gave_up_is_no_other_owner(world, monkeypatch):
     """Rule F-3 is about other owners; nobody took over here, so the connector goes on by itself."""
     monkeypatch.setattr("connect.runtime.source_task.TRANSACTION_TIMEOUT_MS", 2_000)
-    monkeypatch.setattr("connect.runtime.source_task._SENT_BYTES", 0)  # few rows would wait for their commit
+    monkeypatch.setattr("connect.runtime.commit_pace._SENT_BYTES", 0)  # few rows would wait for their commit
 
     class Slow(Script):
         def read(self, timeout):

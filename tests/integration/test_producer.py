@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from connect.compiled import COMPILED
 from connect.errors import ConnectError, Failed
 from connect.kafka import producer as producer_module
+from connect.kafka.outbox import Part
 from connect.kafka.positions import read_to
 from connect.kafka.producer import TransactionalProducer
 from connect.kafka.topics import Topics
@@ -87,6 +88,33 @@ def test_a_batch_that_is_more_than_the_queue_waits_and_keeps_its_order(settings,
 
     [found] = held(settings, topic)
     assert [key for key, _ in found] == [b"%d" % i for i in range(5_000)]
+
+
+@pytest.mark.parametrize("partition", [-1, 2])
+def test_parts_of_many_requests_are_delivered_in_their_order(settings, topic, producer, partition):
+    first, then = records(300, size=2_000), records(300, size=1_000)
+    producer.begin()
+    producer.start_sending([Part(topic, partition, packed(first))])
+    producer.finish()
+    producer.start_commit([Part(topic, partition, packed(then))], [Part(topic, 0, packed([{"key": b"last"}]))])
+    producer.finish()
+
+    found = [one for each in held(settings, topic) for one in each]
+    assert len(found) == 601
+    for before, after in zip(first, then, strict=True):
+        assert [value for key, value in found if key == before["key"]] == [before["value"], after["value"]]
+
+
+def test_what_cannot_be_delivered_in_parts_is_told_when_they_are_waited_for(settings, topic, producer):
+    producer.begin()
+    large = {"key": b"k", "value": bytes(25 * 2**20)}
+    producer.start_commit([Part(topic, 0, packed([*records(3), large]))], [Part(topic, 0, packed(records(1)))])
+    with pytest.raises(Failed) as failure:
+        producer.finish()
+    producer.close()
+
+    assert failure.value.code == "record_too_large"
+    assert held(settings, topic) == []
 
 
 def test_S14_a_key_has_one_partition_however_it_is_sent(settings, topic, producer):
