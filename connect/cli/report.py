@@ -19,8 +19,8 @@ import typer
 from connect import __version__
 from connect.cli.errors import to_json
 from connect.cli.new_file import write_new
-from connect.cli.run import listen_settings
 from connect.cli.status import documents
+from connect.cli.worker import listen_settings
 from connect.config.load import load_config
 from connect.config.plugins import discover
 from connect.config.redact import redacted, without_secrets

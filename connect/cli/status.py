@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connect.cli import figures
-from connect.cli.run import listen_settings
+from connect.cli.worker import listen_settings
 from connect.config.load import load_config
 from connect.rest.server import ListenSettings
 from connect.runtime import status_file

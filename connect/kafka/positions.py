@@ -203,7 +203,8 @@ def _consume(
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not stopping():
         with kafka_errors(f"reading topic {topic}"):
-            messages = consumer.consume(1000, 0.1)
+            first = consumer.poll(0.1)  # consume would wait for a thousand
+            messages = [] if first is None else [first, *consumer.consume(1000, 0.0)]
         for message in messages:
             error = message.error()
             if error is None:

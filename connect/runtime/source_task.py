@@ -161,9 +161,10 @@ class SourceTask:
 
     def _start(self) -> None:
         job = self._job
+        # It connects meanwhile: fencing asked for before a broker is known is asked again 500 ms later, by librdkafka.
+        producer = self._producer = self._new_producer(TRANSACTION_TIMEOUT_MS)
         found = job.discover()
         self._store.ensure()
-        producer = self._producer = self._new_producer(TRANSACTION_TIMEOUT_MS)
         producer.fence()  # Invariant 2: fence, then read the position to its end, then check the source, then stream.
         failpoint("source.after_fence")
         stored, notes = self._store.read()

@@ -110,13 +110,19 @@ class Supervisor:
         settings: RunSettings,
         watch: Callable[[Sequence[ConnectorStatus]], None] = lambda _: None,
         membership: Membership | None = None,
+        spares: list[ChildProcess] | None = None,
     ) -> None:
-        """``watch`` is called each turn, at least twice a second, with how every connector is.
+        """Start nothing yet.
 
-        ``membership`` says which connectors are this worker's; without one all are. ``run`` starts and ends it.
+        Args:
+            settings: What is run.
+            watch: Called each turn, at least twice a second, with how every connector is.
+            membership: Says which connectors are this worker's; without one all are. ``run`` starts and ends it.
+            spares: Children that were started ahead; they are taken out of it, the first connectors' first.
         """
         now = time.monotonic()
         self._settings = settings
+        self._spares = [] if spares is None else spares
         self._watch = watch
         self._managed = [_Managed(connector, History(now)) for connector in settings.connectors]
         self._selector = selectors.DefaultSelector()
@@ -243,7 +249,7 @@ class Supervisor:
         one.start_at = one.begun_at = None
         one.history.started(now)
         try:
-            one.process = ChildProcess(self._settings.child)
+            one.process = self._spares.pop() if self._spares else ChildProcess(self._settings.child)
         except OSError as error:
             self._crashed(one, f"could not be started ({error.strerror})", by_signal=False)
             return

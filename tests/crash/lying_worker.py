@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from connect.cli import run
+from connect.cli import worker
 from connect.cli.main import main
 from connect.runtime.membership import Alone
 
@@ -13,5 +13,5 @@ def lie(*_: Any, **__: Any) -> Alone:
 
 
 if __name__ == "__main__":
-    run.GroupMembership = lie  # type: ignore[misc, assignment] - it lies
+    worker.GroupMembership = lie  # type: ignore[misc, assignment] - it lies
     main(["run", sys.argv[1]])

@@ -6,12 +6,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from connect.cli import run as run_module
+from connect.cli import run, worker
 from connect.cli.main import main
 from connect.runtime.supervisor import RunSettings
 
-CHILD = Path(__file__).with_name("child_main.py")
+CHILD = (sys.executable, str(Path(__file__).with_name("child_main.py")))
 
 if __name__ == "__main__":
-    run_module.RunSettings = partial(RunSettings, child=(sys.executable, str(CHILD)))
+    run.CHILD = CHILD  # type: ignore[misc] - the one that is started ahead
+    worker.RunSettings = partial(RunSettings, child=CHILD)
     main()

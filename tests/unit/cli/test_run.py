@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from connect.cli import run
-from connect.cli.run import JsonPrinter, Novelty, TextPrinter, listen_settings, progress
+from connect.cli import worker
+from connect.cli.worker import JsonPrinter, Novelty, TextPrinter, listen_settings, progress
 from connect.config.fields import Secret
 from connect.config.keys import ServerTls, WorkerConfig
 from connect.runtime.report import State, TableReport, TaskReport
@@ -69,7 +69,7 @@ def test_the_same_trouble_again_is_not_told_again() -> None:
 
 def test_a_wait_that_goes_on_is_told_again_after_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(run.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(worker.time, "monotonic", lambda: clock[0])
     novelty = Novelty()
 
     told = []
@@ -87,7 +87,7 @@ def test_the_end_of_a_wait_is_told_at_once() -> None:
 
 def test_the_progress_of_a_first_load_is_told_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(run.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(worker.time, "monotonic", lambda: clock[0])
     novelty = Novelty()
     novelty.changed(status(SNAPSHOT))
 
