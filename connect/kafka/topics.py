@@ -15,9 +15,10 @@ from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, transl
 from connect.kafka.heard import hears
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _SECONDS: Final = 5.0  # a stop waits for the request that runs, and ends within 10 s (F114)
+_TOPIC_SECONDS: Final = 0.1  # a broker out of breath takes so long for each of hundreds of new topics
 _DAY_MS: Final = 86_400_000
 
 STATE: Final[Mapping[str, str]] = {
@@ -64,8 +65,9 @@ class Topic(NamedTuple):
 class Topics:
     """Looks at and makes topics over one admin connection."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        """``settings``: librdkafka settings of the connection."""
+    def __init__(self, settings: Mapping[str, Any], stopping: Callable[[], bool] = lambda: False) -> None:
+        """``settings``: librdkafka settings of the connection; ``stopping`` ends a wait for new topics' leaders."""
+        self._stopping = stopping
         self._admin = AdminClient({**settings, "error_cb": hears(settings)}, logger=LOGGER)
 
     def describe(self, names: Sequence[str]) -> dict[str, Topic]:
@@ -138,13 +140,13 @@ class Topics:
 
     def _led(self, names: Sequence[str]) -> dict[str, Topic]:
         """New topics once each of their partitions has a leader, which a moment ago it had not."""
-        deadline = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + _SECONDS + _TOPIC_SECONDS * len(names)
         while True:
             topics = self.describe(names)
             try:
                 self.sizes(topics.values())
             except Retriable:
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or self._stopping():
                     raise
                 time.sleep(0.05)
             else:

@@ -78,7 +78,7 @@ class SourceTask:
     def __init__(self, job: SourceJob) -> None:
         self._job = job
         self._report = SourceReport(job.report)
-        self._topics = Topics(job.kafka)
+        self._topics = Topics(job.kafka, job.stopping)
         self._store = PositionStore(job.kafka, self._topics, job.group, job.name, job.stopping)
         self._producer: TransactionalProducer | None = None
         self._source: Source | None = None

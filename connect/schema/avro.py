@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from connect.compiled import COMPILED
@@ -101,8 +102,11 @@ class AvroFormat:
                 ``registry_denied``, ``name_collision``.
         """
         schema = shape.schema
-        key_id = self._id(key_subject(topic, schema)) if schema.key else None
-        value_id = self._id(value_subject(topic, schema, source, value))
+        subjects = [key_subject(topic, schema)] if schema.key else []
+        subjects.append(value_subject(topic, schema, source, value))
+        with ThreadPoolExecutor(len(subjects), thread_name_prefix="registry") as pool:  # a first sight costs 4 answers
+            *key_ids, value_id = pool.map(self._id, subjects)
+        key_id = key_ids[0] if key_ids else None
         if value == "row":
             return compiled(FlatEncoder(shape, key_id, value_id), shape, source)
         return compiled(EnvelopeEncoder(shape, source, key_id, value_id), shape, source)

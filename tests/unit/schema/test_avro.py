@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from decimal import Decimal
 
 import fastavro
@@ -271,20 +272,35 @@ class Registry:
 
     def __init__(self):
         self.ids, self.is_down, self.asked = {}, False, 0
+        self._lock = threading.Lock()
 
     def schema_id(self, subject, text):
         if self.is_down:
             raise Retriable("no", code="registry_unreachable")
-        self.asked += 1
-        return self.ids.setdefault((subject, text), len(self.ids) + 1)
+        with self._lock:
+            self.asked += 1
+            return self.ids.setdefault((subject, text), len(self.ids) + 1)
+
+
+def test_a_new_tables_two_schemas_are_asked_for_at_the_same_time():
+    both = threading.Barrier(2, timeout=30)
+
+    class Slow(Registry):
+        def schema_id(self, subject, text):
+            both.wait()  # breaks unless the other one is asked for meanwhile
+            return super().schema_id(subject, text)
+
+    registry = Slow()
+    AvroFormat(registry).encoder("s.public.t", plain_shape(table()), SOURCE)
+    assert registry.asked == 2
 
 
 def test_notes_tell_each_new_id_once():
-    made = AvroFormat(Registry())
+    registry = Registry()
+    made = AvroFormat(registry)
     made.encoder("s.public.t", plain_shape(table()), SOURCE)
     assert {name.rpartition(":")[0]: note["id"] for name, note in made.notes().items()} == {
-        "schema:s.public.t-key": 1,
-        "schema:s.public.t-value": 2,
+        f"schema:{subject}": number for (subject, _), number in registry.ids.items()
     }
     made.encoder("s.public.t", plain_shape(table()), SOURCE)
     assert made.notes() == {}
@@ -293,10 +309,10 @@ def test_notes_tell_each_new_id_once():
 def test_F102_stored_notes_serve_without_a_registry():
     registry = Registry()
     first = AvroFormat(registry)
-    first.encoder("s.public.t", plain_shape(table()), SOURCE)
+    learnt = first.encoder("s.public.t", plain_shape(table()), SOURCE).key_schema_id
     registry.is_down = True
     again = AvroFormat(registry, first.notes())
-    assert again.encoder("s.public.t", plain_shape(table()), SOURCE).key_schema_id == 1
+    assert again.encoder("s.public.t", plain_shape(table()), SOURCE).key_schema_id == learnt
     assert again.notes() == {}
     with pytest.raises(Retriable):
         again.encoder("s.public.t", plain_shape(table(Field("new", INT))), SOURCE)
