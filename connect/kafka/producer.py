@@ -80,7 +80,8 @@ class TransactionalProducer:
                 "message.max.bytes": MAX_MESSAGE_BYTES,
                 "queue.buffering.max.kbytes": _QUEUE_KBYTES,
                 "queue.buffering.max.messages": 500_000,
-                "compression.type": "lz4",
+                "compression.type": "zstd",
+                "compression.level": 1,  # half of lz4's bytes for no more CPU (DECISIONS)
                 "linger.ms": _LINGER_MS,
                 "batch.size": _BATCH_BYTES,
                 "delivery.report.only.error": not NATIVE,
