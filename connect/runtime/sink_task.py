@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, NoReturn, Protocol
 
@@ -108,6 +109,14 @@ class _Writing(NamedTuple):
     result: Future[WriteResult]
 
 
+class _Written(NamedTuple):
+    """A write that came back."""
+
+    raws: list[Raw]
+    next_offsets: Mapping[TopicPartition, int]
+    result: WriteResult
+
+
 @dataclass(slots=True)
 class _Counts:
     records: int = 0
@@ -124,12 +133,13 @@ class _Counts:
         self.records += len(raws)
         self.transactions += 1
         self.incomplete = incomplete
-        for place, count in Counter(map(_place, raws)).items():
-            self.rows[place.topic] += count
+        for place, run in groupby(raws, _place):  # records of a partition come in runs
+            offsets = [raw[1] for raw in run]
+            self.rows[place.topic] += len(offsets)
             if noted[place].next >= (end := noted[place].end):
-                self.changes[place.topic] += count
-            else:  # at most a few batches of a partition's life go over that end
-                self.changes[place.topic] += sum(raw.place == place and raw.offset >= end for raw in raws)
+                self.changes[place.topic] += len(offsets)
+            elif offsets[-1] >= end:  # at most a few batches of a partition's life go over that end
+                self.changes[place.topic] += sum(offset >= end for offset in offsets)
 
     def rate(self, topic: str) -> float:
         """Records a second of a topic over the last seconds."""
@@ -309,7 +319,10 @@ class SinkTask:
         if batch.next_offsets:
             self._moved_at = time.monotonic()
         work = self._decode(batch.records)  # while the last batch is written
-        self._settle()
+        written = self._written()
+        if work.letters or work.stop is not None:
+            self._account(written)
+            written = None
         if work.letters:  # durable before the position passes them (rule K5)
             self._send_letters(work.letters)
         if work.stop is not None:
@@ -319,9 +332,11 @@ class SinkTask:
         if work.records or work.letters or (self._pending and self._due("idle", _IDLE_SECONDS)):
             self._begin_write(work, self._pending)
             self._pending = {}
+            self._account(written)  # the target is at work again
             if len(work.records) < _OVERLAP_ROWS:  # a lone row is not waited for by the next read
                 self._settle()
         else:
+            self._account(written)
             self._bootstrap.advance(batch.next_offsets)
 
     def _decode(self, raws: list[Raw]) -> _Work:
@@ -376,14 +391,19 @@ class SinkTask:
         self._settle()
 
     def _begin_write(self, work: _Work, next_offsets: Mapping[TopicPartition, int]) -> None:
-        self._settle()  # at most one write is under way: its offsets come before these
+        if self._writing is not None:  # at most one write is under way: its offsets come before these
+            self._settle()
         failpoint("sink.before_write")
         self._writing = _Writing(work, next_offsets, self._sink.begin(work.records, next_offsets))
 
     def _settle(self) -> None:
+        """Wait for the write under way."""
+        self._account(self._written())
+
+    def _written(self) -> _Written | None:
         """Wait for the write under way; what the sink refuses is dead-lettered first, or ends the task (rule K5)."""
         if self._writing is None:
-            return
+            return None
         (work, next_offsets, write), self._writing = self._writing, None
         skip: set[int] = set()
         while True:
@@ -399,9 +419,14 @@ class SinkTask:
             failpoint("sink.before_write")
             write = self._sink.begin(work.records, next_offsets, skip)
         failpoint("sink.after_write")
-        self._counts.written(work.raws, result.incomplete, self._bootstrap.partitions)
-        self._hints |= next_offsets
-        self._bootstrap.advance(next_offsets)
+        return _Written(work.raws, next_offsets, result)
+
+    def _account(self, written: _Written | None) -> None:
+        """Count what was written, and go on from behind it."""
+        if written is not None:
+            self._counts.written(written.raws, written.result.incomplete, self._bootstrap.partitions)
+            self._hints |= written.next_offsets
+            self._bootstrap.advance(written.next_offsets)
 
     def _hint(self, seconds: float) -> None:
         """Tell lag tools every so often; a kill before it costs them nothing but a second (F129)."""
