@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 NATIVE: Final = COMPILED and bind_library()
-_QUEUE_KBYTES: Final = 65_536  # invariant 7: what waits for the broker is bounded
+_QUEUE_KBYTES: Final = 24_576  # invariant 7: what waits for the broker is bounded; the largest record must fit
+_QUEUE_RECORDS: Final = 40_000  # each takes some 200 bytes more than its own
+_FULL_SECONDS: Final = 0.01  # how often a full queue is tried again: nobody tells of deliveries
 _COMMIT_SECONDS: Final = 45.0
 _ABORT_SECONDS: Final = 10.0
 _SAYS_NOTHING: Final = frozenset({KafkaError._FATAL, KafkaError._STATE})  # noqa: SLF001 - librdkafka's names
@@ -69,26 +71,26 @@ class TransactionalProducer:
         self._stopping = stopping
         self._limit_seconds = timeout_ms / 1000
         self._begun_at = _clock()
-        self._producer, self._native = _client(
-            {
-                **settings,
-                "transactional.id": transactional_id,
-                "transaction.timeout.ms": timeout_ms,
-                "enable.idempotence": True,
-                "acks": "all",
-                "partitioner": "murmur2_random",  # rule S14: as Java's clients do
-                "message.max.bytes": MAX_MESSAGE_BYTES,
-                "queue.buffering.max.kbytes": _QUEUE_KBYTES,
-                "queue.buffering.max.messages": 500_000,
-                "compression.type": "zstd",
-                "compression.level": 1,  # half of lz4's bytes for no more CPU (DECISIONS)
-                "linger.ms": _LINGER_MS,
-                "batch.size": _BATCH_BYTES,
-                "delivery.report.only.error": not NATIVE,
-                "delivery.timeout.ms": min(timeout_ms, 60_000),
-                "socket.nagle.disable": True,
-            }
-        )
+        made = {
+            **settings,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": timeout_ms,
+            "enable.idempotence": True,
+            "acks": "all",
+            "partitioner": "murmur2_random",  # rule S14: as Java's clients do
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+            "queue.buffering.max.kbytes": _QUEUE_KBYTES,
+            "queue.buffering.max.messages": _QUEUE_RECORDS,
+            "compression.type": "zstd",
+            "compression.level": 1,  # half of lz4's bytes for no more CPU (DECISIONS)
+            "linger.ms": _LINGER_MS,
+            "batch.size": _BATCH_BYTES,
+            "delivery.report.only.error": not NATIVE,
+            "delivery.timeout.ms": min(timeout_ms, 60_000),
+            "socket.nagle.disable": True,
+        }
+        with kafka_errors(f"making the producer {transactional_id}"):
+            self._producer, self._native = _client(made)
         self.open = False
         self.partitions: dict[str, int] = {}  # of topics, where they are known
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"commit {transactional_id}")
@@ -144,8 +146,8 @@ class TransactionalProducer:
             if waited > _COMMIT_SECONDS or self._stopping():
                 message = f"sending to {topic}: the broker took nothing for {waited:.0f} s"
                 raise Retriable(message, code="kafka_unreachable")
-            self._producer.poll(0.1)
-            waited += 0.1
+            self._producer.poll(_FULL_SECONDS)
+            waited += _FULL_SECONDS
 
     def _offer(
         self, topic: str, records: Records | list[dict[str, Any]], at: int, stop: int, partition: int

@@ -351,6 +351,14 @@ def test_a_streamed_transaction_is_handed_out_in_parts(assembler):
     assert [e.after["id"] for e in assembler.take().events] == [2, 3, 4]
 
 
+def test_rows_of_a_streamed_transaction_are_no_objects_on_the_compiled_lane(assembler):
+    rows = (insert(1010, str(i), "x", xid=5) for i in range(5))
+    feed(assembler, stream_start(5), relation(xid=5), *rows, STREAM_STOP, stream_commit(5, 1100, 1110))
+    events = assembler.take().events
+    assert [e.after["id"] for e in events] == [0, 1, 2, 3, 4]
+    assert not LANE[0] or [(group.event, group.count) for group in events.groups] == [(None, 5)]
+
+
 def test_S11_shapes_of_a_dropped_streamed_transaction_are_known_to_later_ones(assembler):
     feed(assembler, stream_start(5), relation(xid=5), insert(900, "1", "a", xid=5), STREAM_STOP)
     feed(assembler, stream_commit(5, 980, 990))
