@@ -13,7 +13,7 @@ def test_settings_that_librdkafka_refuses_stop_the_connector_by_name(native, mon
     monkeypatch.setattr(producer_module, "NATIVE", native)
     settings = {"bootstrap.servers": "127.0.0.1:1", "security.protocol": "ssl", "ssl.ca.location": "/no/such/file"}
 
-    with pytest.raises(Failed, match="making the producer shop-orders-0: ssl") as failure:
+    with pytest.raises(Failed, match=r"making the producer shop-orders-0: .*ssl\.ca") as failure:
         TransactionalProducer(settings, "shop-orders-0")
 
     assert failure.value.code == "kafka_settings"
