@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 NATIVE: Final = COMPILED and bind_library()
 _QUEUE_KBYTES: Final = 24_576  # invariant 7: what waits for the broker is bounded; the largest record must fit
-_QUEUE_RECORDS: Final = 40_000  # each takes some 200 bytes more than its own
+_QUEUE_RECORDS: Final = 40_000  # bytes do not count what librdkafka holds beside each
 _FULL_SECONDS: Final = 0.03  # how often a full queue is tried again: nobody tells of deliveries
 _COMMIT_SECONDS: Final = 45.0
 _ABORT_SECONDS: Final = 10.0
