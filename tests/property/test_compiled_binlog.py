@@ -55,7 +55,6 @@ from connectors.mysql.type_options import TypeOptions
 if COMPILED:
     from connect.changes_c import ChunkRows
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
 TABLE = TableId("db", "t")
 BLOCK = SourceBlock(connector="mysql", name="shop", database="", fields=MysqlSource.source_fields)
 LINES = (Path(__file__).parents[1] / "data" / "mysql_vectors.tsv").read_text(encoding="utf-8").splitlines()
@@ -213,14 +212,12 @@ def columns_and_cells(draw):
     return mariadb, picked, [OURS[1], *cells]
 
 
-@unhurried
 @given(columns_and_cells(), st.sampled_from(MODES), st.sampled_from(["envelope", "row"]))
 def test_any_image_becomes_the_same_bytes_or_the_same_error(row, modes, value):
     mariadb, kinds, cells = row
     assert_twins(lambda: table_of(kinds, modes, mariadb=mariadb).shape, None, image(cells), value)
 
 
-@unhurried
 @given(columns_and_cells(), st.sampled_from([Op.UPDATE, Op.DELETE]), st.sampled_from(["envelope", "row"]))
 def test_old_images_become_the_same_bytes(row, op, value):
     mariadb, kinds, cells = row
@@ -228,7 +225,6 @@ def test_old_images_become_the_same_bytes(row, op, value):
     assert_twins(lambda: table_of(kinds, {}, mariadb=mariadb).shape, image(cells), new, value, op)
 
 
-@unhurried
 @given(columns_and_cells(), st.data())
 def test_a_damaged_image_is_the_same_error(row, data):
     mariadb, kinds, cells = row
@@ -260,7 +256,7 @@ STORED = {
 }
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.sampled_from(sorted(STORED)), st.data(), st.sampled_from(MODES))
 def test_any_bytes_of_a_fixed_width_become_the_same_bytes_or_the_same_error(kind, data, modes):
     code, meta, size = STORED[kind]
@@ -270,7 +266,6 @@ def test_any_bytes_of_a_fixed_width_become_the_same_bytes_or_the_same_error(kind
     assert_twins(lambda: table_of([column], modes).shape, None, image([OURS[1], cell]))
 
 
-@unhurried
 @given(st.integers(0, 9999), st.integers(0, 15), st.integers(0, 31), st.integers(0, 6), st.sampled_from(MODES))
 @example(0, 2, 29, 0, {})
 @example(1900, 2, 29, 3, {})
@@ -326,7 +321,7 @@ def read_shape(kinds, modes):
     return snapshot_shape(definition, TypeOptions(**modes))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data(), st.sampled_from(MODES), st.sampled_from(["envelope", "row"]))
 def test_any_row_packet_becomes_the_same_bytes_or_the_same_error(data, modes, value):
     kinds = data.draw(st.lists(st.sampled_from(sorted(TEXTS)), max_size=5))
@@ -343,7 +338,6 @@ def test_any_row_packet_becomes_the_same_bytes_or_the_same_error(data, modes, va
         assert_twins(lambda: read_shape(kinds, modes), None, row, value, Op.READ)
 
 
-@unhurried
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.none() | st.sampled_from(["a", "Ü", "x" * 300])), max_size=30),
     st.sets(st.integers(1, 9)),
@@ -649,7 +643,7 @@ def read(events, views, value, most, start, folder, *, compiled):
     return chain
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(
     logs(),
     st.sampled_from([(View.STATE,), (View.EVENTS,), (View.STATE, View.EVENTS)]),
@@ -672,7 +666,7 @@ def assert_same(run):
         assert compiled.said
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(logs(), st.sampled_from([1, 2, 3]))
 def test_S4_a_log_resumed_inside_a_transaction_is_the_same(tmp_path_factory, events, most):
     folder = tmp_path_factory.getbasetemp()

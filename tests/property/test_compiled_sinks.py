@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import DataError
 from psycopg._copy_base import format_row_text
@@ -46,7 +46,6 @@ if COMPILED:
     from connectors.sql.copy_c import CopyWriter
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="nothing is compiled, so the twins are all there is")
-unhurried = settings(deadline=None)  # a busy machine is no failure
 TABLE = TableId("public", "things")
 TOPIC = "shop.public.things"
 PLACE = TopicPartition(TOPIC, "id", 0)
@@ -196,7 +195,6 @@ def test_every_vector_is_written_as_the_twins_write_it(modes, value):
         both_agree(topic, topic.raw("u", ["8", None]))
 
 
-@unhurried
 @given(
     st.integers(-(2**63), 2**63 - 1),
     st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",))),
@@ -210,7 +208,6 @@ def test_values_of_plain_types_are_written_as_the_twins_write_them(number, text,
     both_agree(topic, topic.raw("c", ["1", str(number), text, real, total, f"{cents % 1000}e-9"]))
 
 
-@unhurried
 @given(st.integers(-(2**63), 2**63 - 1), st.sampled_from([1082, 1083, 1114, 1184]), st.sampled_from(MODES))
 def test_moments_are_written_as_the_twins_write_them(number, oid, modes):
     """The numbers themselves, also those that no source writes."""
@@ -244,7 +241,6 @@ def _zigzag(number):
 CHANGES = st.lists(st.tuples(st.sampled_from("cudt"), st.integers(1, 4)), min_size=1, max_size=12)
 
 
-@unhurried
 @given(CHANGES)
 def test_K3_a_folded_batch_is_what_its_changes_leave_one_by_one(changes):
     topic = Topic([(25, -1)])
@@ -363,7 +359,6 @@ def topics():
     return list(_topics())
 
 
-@unhurried
 @given(data=st.data())
 def test_F110_damaged_bytes_are_taken_only_if_the_twin_reads_them(topics, data):
     topic, raw = data.draw(st.sampled_from(topics))
@@ -395,7 +390,6 @@ def _damaged(data, payload):
     return bytes(payload)
 
 
-@unhurried
 @given(st.binary(max_size=40))
 def test_F110_bytes_are_parsed_as_fastavro_parses_them_or_not_at_all(topics, noise):
     for topic, raw in topics[:4]:

@@ -236,7 +236,7 @@ class Reads:
         return delivered, self.guest._lacking, self.notes, changes, self.assembler.position
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     streams(),
     st.sampled_from([(View.STATE,), (View.EVENTS,), (View.STATE, View.EVENTS)]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connect.config.document import parse
@@ -22,7 +22,6 @@ yaml_pieces = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None)
 @given(text=yaml_pieces)
 @example(text='a: "\\UFFFFFFFF"')
 @example(text='a: "\\ud800"')
@@ -42,7 +41,6 @@ def test_any_text_is_data_or_problems_with_lines(text):
     assert problems or isinstance(document.data, dict)
 
 
-@settings(deadline=None)
 @given(text=st.text(st.sampled_from(list("${}env:file/.ABC_@?#%")), max_size=40))
 def test_any_template_is_resolved_or_refused_with_two_sentences(text):
     try:
@@ -53,7 +51,6 @@ def test_any_template_is_resolved_or_refused_with_two_sentences(text):
     assert isinstance(resolved, str) or len(refused) == 2
 
 
-@settings(deadline=None)
 @given(
     text=st.text(st.sampled_from(list("ab.*?/()[]{}|+\\^$,0123:=P<>")), max_size=30), name=st.text("ab.", max_size=30)
 )

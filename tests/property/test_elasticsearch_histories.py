@@ -122,7 +122,7 @@ class Run:
         PLUGIN.rebuild(self.config, self.context)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=changes, plan=steps)
 def test_F143_F146_any_cut_with_any_replay_equals_one_by_one(config, history, plan):
     run = Run(config, history)

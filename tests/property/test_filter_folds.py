@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connect.record import UNAVAILABLE, ChangeEvent, Op, Row, plain_row
@@ -58,7 +58,6 @@ def fold(topic: dict[int, Any], event: ChangeEvent | None) -> None:
         topic[event.after.key[0]] = event.after["status"]
 
 
-@settings(deadline=None)
 @given(steps=steps, condition=st.sampled_from([{"in": ["open"]}, {"not_in": ["draft"]}, {"is_null": True}]))
 def test_a_filtered_topic_folds_to_the_filtered_table(steps, condition):
     chain = Chain([build(Condition(column="status", **condition), Facts(connector="c", name="t"))])
@@ -77,7 +76,6 @@ def test_a_filtered_topic_folds_to_the_filtered_table(steps, condition):
         assert topic == {key: status for key, status in table.items() if matches(status)}
 
 
-@settings(deadline=None)
 @given(
     old=st.tuples(st.integers(0, 3), st.sampled_from(STATUSES)),
     new=st.tuples(st.integers(0, 3), st.sampled_from(STATUSES)),

@@ -9,7 +9,7 @@ import struct
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connect.errors import Failed
@@ -28,7 +28,6 @@ from connectors.mysql.text_values import split_text_row, text_decoder
 from connectors.mysql.type_options import TypeOptions
 from connectors.mysql.values import log_decoder
 
-unhurried = settings(deadline=None)  # a busy machine is no failure
 OPTIONS = TypeOptions()
 DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4)
 
@@ -59,7 +58,6 @@ def stored(precision, scale, unscaled):
     return bytes(data)
 
 
-@unhurried
 @given(decimals())
 def test_a_decimal_is_exact_in_both_forms(given_decimal):
     precision, scale, unscaled = given_decimal
@@ -100,7 +98,6 @@ def both(column, log, data, text, **options):
     return value
 
 
-@unhurried
 @given(moments, st.integers(0, 6))
 def test_a_datetime_is_its_moment_in_both_forms(moment, digits):
     moment = cut(moment, digits)
@@ -118,7 +115,6 @@ def test_a_datetime_is_its_moment_in_both_forms(moment, digits):
     assert datetime.fromisoformat(as_text.rstrip("Z")) == moment
 
 
-@unhurried
 @given(st.datetimes(datetime(1970, 1, 1, 0, 0, 1), datetime(2106, 2, 7)), st.integers(0, 6))  # noqa: DTZ001
 def test_a_timestamp_is_its_moment_in_both_forms(moment, digits):
     moment = cut(moment, digits)
@@ -130,7 +126,6 @@ def test_a_timestamp_is_its_moment_in_both_forms(moment, digits):
     assert value == printed(moment, digits).decode().replace(" ", "T") + "Z"
 
 
-@unhurried
 @given(st.integers(-3020399999999, 3020399999999), st.integers(0, 6))
 def test_a_time_is_its_microseconds_in_both_forms(us, digits):
     us = (abs(us) // 10 ** (6 - digits) * 10 ** (6 - digits)) * (-1 if us < 0 else 1)
@@ -167,7 +162,6 @@ def image(widths, cells):
     return data
 
 
-@unhurried
 @given(images(), st.data())
 def test_images_are_cut_into_their_cells(given_images, data):
     widths, rows = given_images
@@ -263,7 +257,6 @@ def binary(value, *, large=False):
     return bytes([kind]) + data
 
 
-@unhurried
 @given(documents, st.booleans())
 def test_a_document_is_what_was_written(document, large):
     text = to_text(binary(document, large=large))
@@ -271,7 +264,6 @@ def test_a_document_is_what_was_written(document, large):
     assert json.loads(text) == document
 
 
-@unhurried
 @given(st.dictionaries(texts, scalars | st.lists(scalars, max_size=4), min_size=1, max_size=5), scalars, st.data())
 def test_a_document_after_a_diff_is_the_document_changed(document, value, data):
     name = data.draw(st.sampled_from(sorted(document)))
@@ -304,14 +296,12 @@ def test_an_address_reads_back(words):
 CODES = [1, 2, 3, 4, 5, 8, 9, 10, 13, 15, 16, 17, 18, 19, 242, 245, 246, 252, 254, 255]
 
 
-@unhurried
 @given(st.binary(max_size=200), st.booleans())
 def test_S13_garbage_is_no_table_map(body, mariadb):
     with contextlib.suppress(Failed):
         parse_table_map(b"\0" * 8 + body, mariadb=mariadb)
 
 
-@unhurried
 @given(st.sampled_from(sorted(ROWS_EVENTS)), st.binary(max_size=80))
 def test_S13_garbage_is_no_rows_event(event_type, body):
     columns = (LogColumn(3, name="a"), LogColumn(15, 20, name="b"), LogColumn(245, 4, name="c"))
@@ -323,7 +313,6 @@ def test_S13_garbage_is_no_rows_event(event_type, body):
                     row.values()
 
 
-@unhurried
 @given(st.binary(max_size=60), st.binary(max_size=30))
 def test_S13_garbage_is_no_document(cell, diffs):
     with contextlib.suppress(Failed):
@@ -369,7 +358,6 @@ WORDS += [
 ]
 
 
-@unhurried
 @given(st.lists(st.sampled_from(WORDS), max_size=14) | st.lists(st.text(max_size=5), max_size=4))
 def test_F52_any_statement_is_understood_or_said_not_to_be(words):
     done = parse(" ".join(words), "db")

@@ -69,7 +69,7 @@ def cursor(stack):
 
 
 @pytest.mark.stack
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(one=sets, other=sets)
 def test_F60_the_server_subtracts_and_compares_alike(one, other, cursor):
     cursor.execute("SELECT GTID_SUBTRACT(%s, %s), GTID_SUBSET(%s, %s)", (str(one), str(other), str(one), str(other)))

@@ -141,7 +141,7 @@ def mysql(request: pytest.FixtureRequest) -> Iterator[SqlConfig]:
         cursor.execute("DROP DATABASE k_property")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HISTORIES)
 def test_F127_any_cut_of_a_history_gives_the_same_rows_on_sqlite(
     sqlite: SqlConfig, history: list[list[tuple[Any, ...]]]
@@ -150,7 +150,7 @@ def test_F127_any_cut_of_a_history_gives_the_same_rows_on_sqlite(
 
 
 @pytest.mark.stack
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(HISTORIES)
 def test_F127_any_cut_of_a_history_gives_the_same_rows_on_postgres(
     postgres: SqlConfig, history: list[list[tuple[Any, ...]]]
@@ -159,7 +159,7 @@ def test_F127_any_cut_of_a_history_gives_the_same_rows_on_postgres(
 
 
 @pytest.mark.stack
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(HISTORIES)
 def test_F127_any_cut_of_a_history_gives_the_same_rows_on_mysql_and_mariadb(
     mysql: SqlConfig, history: list[list[tuple[Any, ...]]]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from connect.local.mysql_client import MysqlClient
     from connect.record import ChangeEvent
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 _numbers = itertools.count()
 WITHOUT_GTIDS = {"gtid_mode": "OFF", "enforce_gtid_consistency": "OFF"}
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from connect.record import ChangeEvent
 
 VERSIONS = postgres_versions()[:2]
-PATIENCE = 30.0
+PATIENCE = 120.0
 _numbers = itertools.count()
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from connect.record import SinkRecord
 
-PATIENCE: Final = 90.0
+PATIENCE: Final = 120.0
 
 
 def wait_for(what: str, check: Callable[[], Any], seconds: float = PATIENCE, pause: float = 0.1) -> Any:

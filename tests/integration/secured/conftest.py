@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from connect.local.kafka import Kafka
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 _VALIDATOR = "org.apache.kafka.common.security.oauthbearer.OAuthBearerValidatorCallbackHandler"
 _MODULE = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
 

@@ -47,7 +47,7 @@ class AckGateHistory(RuleBasedStateMachine):
             assert self.sent == sorted(self.sent)
 
 
-AckGateHistory.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+AckGateHistory.TestCase.settings = settings(max_examples=100, stateful_step_count=50)
 TestAckGateHistory = AckGateHistory.TestCase
 
 

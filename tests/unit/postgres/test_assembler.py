@@ -430,7 +430,7 @@ def served(log, confirmed, draw):
     return out
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(logs(), st.data())
 def test_S01_nothing_is_lost_or_repeated_over_any_kills(tmp_path_factory, log, data):
     folder = tmp_path_factory.mktemp("spool")
