@@ -27,7 +27,7 @@ lint: venv       ## ruff, mypy strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: venv      ## measure beside Debezium, and write docs/BENCH.md; QUICK=1: smaller inputs, ONLY=start,recover: some
+bench: venv      ## measure beside Debezium, and write docs/BENCH.md; QUICK=1: smaller inputs, into build/; ONLY=start,recover: some
 	@$(BIN)/python -c 'import matplotlib, pymysqlreplication' 2>/dev/null \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python tests/bench

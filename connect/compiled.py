@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Final
-
-_MODULES: Final = tuple(
-    f"connect.{name}"
-    for name in (
-        "record_c",
-        "changes_c",
-        "records_c",
-        "schema.avro_c",
-        "schema.avro_reader_c",
-        "kafka.consumer_c",
-        "kafka.producer_c",
-    )
-)
 
 
 def _why_not() -> str:
     if os.environ.get("CONNECT_PURE") == "1":
         return "switched off by CONNECT_PURE=1"
-    if any(importlib.util.find_spec(name) is None for name in _MODULES):
-        return "not built: there was no C compiler when Connect was installed"
     package = Path(__file__).parent
-    for folder in (package, package.parent / "connectors"):
-        for source in folder.rglob("*_c.pyx"):  # in a checkout only
-            built = next(source.parent.glob(f"{source.stem}.*.so"), None)
-            if built is None or source.stat().st_mtime > built.stat().st_mtime:
-                return f"older than {source.name}: `make venv` builds them"
+    stubs = [stub for folder in (package, package.parent / "connectors") for stub in folder.rglob("*_c.pyi")]
+    built = {stub: path for stub in stubs if (path := _built(stub)) is not None}
+    if not built:
+        return "not built: there was no C compiler when Connect was installed"
+    for stub in stubs:  # all or none: an installation goes on where one of them cannot be built
+        if stub not in built:
+            return f"{stub.stem} was not built: `pip install -v` says why"
+        source = stub.with_suffix(".pyx")  # in a checkout only
+        if source.exists() and source.stat().st_mtime > built[stub].stat().st_mtime:
+            return f"older than {source.name}: `make venv` builds them"
     return ""
+
+
+def _built(stub: Path) -> Path | None:
+    paths = (stub.with_name(stub.stem + suffix) for suffix in EXTENSION_SUFFIXES)
+    return next((path for path in paths if path.exists()), None)
 
 
 WHY_NOT_COMPILED: Final = _why_not()

@@ -68,7 +68,8 @@ class Outbox:
 
     def send_all(self, topic: str, records: Records, partition: int = -1) -> None:
         """Keep records, which are no longer the caller's."""
-        self._parts.append(Part(topic, partition, records))
+        if len(records):
+            self._parts.append(Part(topic, partition, records))
 
     def take(self) -> list[Part]:
         """All that is kept, for whoever sends it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from connect.compiled import COMPILED
-from connect.errors import ConnectError, Failed, Retriable
+from connect.errors import Failed, Retriable
 from connect.failpoints import failpoint
 from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, translate
 from connect.kafka.heard import hears
@@ -85,6 +85,7 @@ class TransactionalProducer:
             "compression.level": 1,  # half of lz4's bytes for no more CPU (DECISIONS)
             "linger.ms": _LINGER_MS,
             "batch.size": _BATCH_BYTES,
+            "batch.num.messages": _QUEUE_RECORDS,
             "delivery.report.only.error": not NATIVE,
             "delivery.timeout.ms": min(timeout_ms, 60_000),
             "socket.nagle.disable": True,
@@ -133,7 +134,7 @@ class TransactionalProducer:
 
     def _queue(self, sent: Slice) -> None:
         (topic, partition, records), at, stop = sent
-        waited = 0.0
+        moved_at = time.monotonic()
         while at < stop:
             taken, error = self._offer(topic, records, at, stop, partition)
             if error is None:
@@ -142,12 +143,12 @@ class TransactionalProducer:
             if error.code() != KafkaError._QUEUE_FULL:  # noqa: SLF001 - librdkafka's name
                 refused = records[at]
                 raise self._refused(error, topic, refused["value"] if isinstance(refused, dict) else refused[1])
-            waited = 0.0 if taken else waited  # invariant 7: the queue is full, so the source is not read on
-            if waited > _COMMIT_SECONDS or self._stopping():
-                message = f"sending to {topic}: the broker took nothing for {waited:.0f} s"
+            now = time.monotonic()
+            moved_at = now if taken else moved_at  # invariant 7: the queue is full, so the source is not read on
+            if now - moved_at > (_ROUND_SECONDS if self._ends else _COMMIT_SECONDS):
+                message = f"sending to {topic}: the broker took nothing for {now - moved_at:.0f} s"
                 raise Retriable(message, code="kafka_unreachable")
-            self._producer.poll(_FULL_SECONDS)
-            waited += _FULL_SECONDS
+            self._producer.flush(_FULL_SECONDS)  # which sends at once, as ``poll`` does not, what lingers
 
     def _offer(
         self, topic: str, records: Records | list[dict[str, Any]], at: int, stop: int, partition: int
@@ -224,21 +225,21 @@ class TransactionalProducer:
 
     def start_sending(self, parts: Sequence[Part]) -> None:
         """Begin to deliver records of the open transaction, in a thread. Nothing else can be sent before ``finish``."""
+        self.finish()
         self._work = self._thread.submit(self._deliver, parts)
 
     def start_commit(self, parts: Sequence[Part] = (), last: Sequence[Part] = ()) -> None:
         """Begin to deliver the rest, ``last`` behind all else, and to commit. Nothing can be sent before ``finish``."""
+        self.finish()
         self.open = False
         self._work = self._thread.submit(self._deliver_and_commit, parts, last)
 
     def _deliver_and_commit(self, parts: Sequence[Part], last: Sequence[Part]) -> None:
-        try:
-            self._deliver(parts, last)
-            if last:
-                failpoint("source.after_position")
-        except ConnectError:
-            self.open = True  # for ``close`` to abort
-            raise
+        self.open = True  # for ``close`` to abort what cannot be delivered
+        self._deliver(parts, last)
+        if last:
+            failpoint("source.after_position")
+        self.open = False
         # Rule S12: the same commit again until the broker answers; a timeout says nothing about the outcome.
         doing = f"committing a transaction of {self._id}"
         self._until_answered(self._producer.commit_transaction, _COMMIT_SECONDS, doing)
@@ -276,10 +277,13 @@ class TransactionalProducer:
         return self._work is None or self._work.done()
 
     def finish(self) -> None:
-        """Wait for the end of what is under way; raises as ``send_all`` and ``commit`` do."""
-        work, self._work = self._work, None
-        if work is not None:
-            work.result()
+        """Wait for the end of what is under way; raises as ``send_all`` and ``commit`` do, from then on each time.
+
+        So no later commit can carry a position behind records that were not delivered.
+        """
+        if self._work is not None:
+            self._work.result()
+        self._work = None
 
     def _until_answered(self, call: Callable[[float], None], seconds: float, doing: str) -> None:
         """Make a call of librdkafka that may be made again after a timeout, until it returns or fails for good."""

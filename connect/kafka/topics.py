@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 5.0  # a stop waits for the request that runs, and ends within 10 s (F114)
 _TOPIC_SECONDS: Final = 0.1  # a broker out of breath takes so long for each of hundreds of new topics
+_LED_SECONDS: Final = 45.0  # but whoever waits for a task would call it stalled after a minute
+_AT_ONCE: Final = 50  # new topics in a request
 _DAY_MS: Final = 86_400_000
 
 STATE: Final[Mapping[str, str]] = {
@@ -111,15 +113,16 @@ class Topics:
         new = [
             NewTopic(spec.name, spec.partitions, replication_factor=-1, config=dict(spec.settings)) for spec in specs
         ]
-        for name, future in self._admin.create_topics(
-            new, request_timeout=_SECONDS, operation_timeout=_SECONDS
-        ).items():
-            try:
-                future.result()
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    self._admin.poll(0)
-                    raise translate(error.args[0], f"making topic {name}") from None
+        for at in range(0, len(new), _AT_ONCE):
+            some = new[at : at + _AT_ONCE]
+            made = self._admin.create_topics(some, request_timeout=_SECONDS, operation_timeout=_SECONDS)
+            for name, future in made.items():
+                try:
+                    future.result()
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                        self._admin.poll(0)
+                        raise translate(error.args[0], f"making topic {name}") from None
 
     def ensure(self, specs: Sequence[TopicSpec]) -> dict[str, Topic]:
         """Every topic of ``specs``, made where missing and checked where present.
@@ -140,18 +143,22 @@ class Topics:
 
     def _led(self, names: Sequence[str]) -> dict[str, Topic]:
         """New topics once each of their partitions has a leader, which a moment ago it had not."""
-        deadline = time.monotonic() + _SECONDS + _TOPIC_SECONDS * len(names)
+        deadline = time.monotonic() + min(_SECONDS + _TOPIC_SECONDS * len(names), _LED_SECONDS)
         while True:
-            topics = self.describe(names)
+            topics, late = self.describe(names), None
             try:
                 self.sizes(topics.values())
-            except Retriable:
-                if time.monotonic() > deadline or self._stopping():
-                    raise
-                time.sleep(0.05)
-            else:
-                if len(topics) == len(names) or time.monotonic() > deadline:
-                    return topics
+            except Retriable as error:
+                late = error
+            unknown = [name for name in names if name not in topics]
+            if unknown and late is None:
+                message = f"no broker knows {unknown[0]} yet, which was just made, nor {len(unknown) - 1} others"
+                late = Retriable(message, code="kafka_unreachable")
+            if late is None:
+                return topics
+            if time.monotonic() > deadline or self._stopping():
+                raise late
+            time.sleep(0.05)
 
     def ends(self, topic: str, partitions: int, *, stable: bool = False) -> list[int]:
         """End offsets READ_UNCOMMITTED: behind open transactions too (invariant 2). ``stable``: before them."""

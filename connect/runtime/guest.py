@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from connect.config.window import Window
     from connect.schema.model import TableId, TableSchema
 
+_READINGS: Final = 2  # chunks at a time: one waits for its mark while the next is read
 _MAX_ROWS: Final = 50_000
 _MIN_ROWS: Final = 100
 _MAX_BYTES: Final = 16 * 1_048_576
@@ -86,11 +87,11 @@ class ChunkReader:
         self._thread.start()
 
     def ask(self, request: Request) -> None:
-        """Start reading; at most one request is under way at a time."""
+        """Read this after what was asked for before."""
         self._requests.put(request)
 
     def answer(self) -> Answer | None:
-        """What was read, or None while it is being read."""
+        """What was read, in the order of the requests; None while it is being read."""
         try:
             return self._answers.get_nowait()
         except queue.Empty:
@@ -165,6 +166,21 @@ class TableProgress:
         )
 
 
+@dataclass
+class _Reading:
+    """A request that is under way.
+
+    Attributes:
+        schema: Of the last change to its table that the stream delivered since then.
+        stale: The chunk that it goes on from is read again, so it is not looked at.
+    """
+
+    request: Request
+    schema: TableSchema | None = None
+    answer: Answer | None = None
+    stale: bool = False
+
+
 class Ready(NamedTuple):
     """A chunk that may be sent now, at this point of the stream.
 
@@ -200,9 +216,7 @@ class Guest:
     _delivered: dict[Hashable, Touched | None] = field(default_factory=dict)  # None: any table
     _doubted: dict[Hashable, Touched | None] = field(default_factory=dict)  # while the database is asked of them
     _keys: int = 0  # in _delivered
-    _schema_since: TableSchema | None = None
-    _request: Request | None = None
-    _answer: Answer | None = None
+    _readings: deque[_Reading] = field(default_factory=deque)
     _repeats: int = 0
     _waits_for: Collection[Hashable] = ()
     _not_before: float = 0.0
@@ -226,7 +240,7 @@ class Guest:
     @property
     def busy(self) -> bool:
         """Whether something is being read, waits for its mark or is about to be asked for."""
-        return self._request is not None or bool(self._lacking) or (bool(self._queue) and not self._resting)
+        return bool(self._readings or self._lacking) or (bool(self._queue) and not self._resting)
 
     @property
     def _resting(self) -> bool:
@@ -251,21 +265,24 @@ class Guest:
             if self._keys > _KEYS_REMEMBERED:
                 self._keys -= len(touched)
                 tables[table] = None
-        if self._request is not None and self._request.table == table:
-            self._schema_since = schema
+        self._saw_schema(table, schema)
+
+    def _saw_schema(self, table: TableId, schema: TableSchema) -> None:
+        for reading in self._readings:
+            if reading.request.table == table:
+                reading.schema = schema
 
     @property
     def wants_keys(self) -> bool:
         """Whether the keys of a change matter now; else ``saw_some`` will do."""
-        return self.busy or self._answer is not None
+        return self.busy
 
     def saw_some(self, table: TableId, transactions: Sequence[Hashable], schema: TableSchema) -> None:
         """The stream delivered changes while nothing is read: a chunk that does not see them is read again."""
         if self._keys:
             self._keys -= sum(len(keys or ()) for t in transactions for keys in (self._delivered.get(t) or {}).values())
         self._delivered.update(dict.fromkeys(transactions))
-        if self._request is not None and self._request.table == table:
-            self._schema_since = schema
+        self._saw_schema(table, schema)
 
     def saw_truncate(self, table: TableId, transaction: Hashable) -> list[bytes]:
         """The stream delivered a TRUNCATE: it touches every key of the table.
@@ -291,19 +308,38 @@ class Guest:
         return self._lacking.pop((table, record_key), None) is not None
 
     def ask(self) -> None:
-        """Ask for the next thing to read, if nothing is under way and it is time."""
-        if self._request is not None or self.clock() < self._not_before:
+        """Ask for the next thing to read, if it is time: one chunk is read while another waits for its mark."""
+        if len(self._readings) == _READINGS or self.clock() < self._not_before:
             return
-        request = self._next()
+        before = next((reading for reading in self._readings if not reading.stale), None)
+        request = self._next() if before is None else self._ahead(before)
         if request is not None:
-            self._schema_since = None
-            self._request = request
+            self._readings.append(_Reading(request))
             if request.table is None:
                 self._doubted, self._delivered, self._keys = self._delivered, {}, 0
             self.reader.ask(request)
 
+    @property
+    def _remembers_much(self) -> bool:
+        return len(self._delivered) > _IDS_ENOUGH or self._keys > _KEYS_ENOUGH
+
+    def _ahead(self, before: _Reading) -> Request | None:
+        """The chunk behind one that was read and not judged yet; its database snapshot sees no less than that one's."""
+        answer = before.answer
+        if answer is None or answer.chunk is None or answer.request.keys or self.max_rows_per_second:
+            return None
+        if self._lacking or self._resting or self._remembers_much:  # it is their turn
+            return None
+        table, after = self._queue[0], answer.chunk.last_key
+        if answer.chunk.done:
+            if len(self._queue) == 1:
+                return None
+            table = self._queue[1]
+            after = self.tables[table].after
+        return Request(table, after=after, max_rows=self._rows)
+
     def _next(self) -> Request | None:
-        if len(self._delivered) > _IDS_ENOUGH or self._keys > _KEYS_ENOUGH:
+        if self._remembers_much:
             return Request(None)
         waits_for = self._waits_for if self._repeats >= len(_AGAIN_SECONDS) else ()
         if self._lacking:
@@ -324,11 +360,12 @@ class Guest:
         Raises:
             Retriable, Failed: What the reader met.
         """
-        answer = self._answer = self._answer or self.reader.answer()
-        if answer is None:
+        self._take_answers()
+        reading = self._readings[0] if self._readings else None
+        if reading is None or reading.stale or (answer := reading.answer) is None:
             return None
         if answer.error is not None:
-            self._forget()
+            self._readings.popleft()
             self._retry_smaller(answer.request, answer.error)
             return None
         if answer.chunk is None or answer.mark is None or answer.request.table is None:
@@ -336,17 +373,25 @@ class Guest:
             self._keep({t: self._doubted[t] for t in self._doubted if t in invisible} | self._delivered)
             self._doubted = {}
             self._not_before = self.clock() + _DOUBT_SECONDS
-            self._forget()
+            self._readings.popleft()
             return None
         if not answer.mark.reached(position):  # rule (a)
             return None
-        return self._judge(answer.request.table, answer, answer.chunk)
+        self._readings.popleft()
+        return self._judge(answer.request.table, answer, answer.chunk, reading.schema)
 
-    def _judge(self, table: TableId, answer: Answer, chunk: Chunk) -> Ready | None:
+    def _take_answers(self) -> None:
+        for reading in self._readings:
+            reading.answer = reading.answer or self.reader.answer()
+            if reading.answer is None:
+                break
+        while self._readings and self._readings[0].stale and self._readings[0].answer is not None:
+            self._readings.popleft()
+
+    def _judge(self, table: TableId, answer: Answer, chunk: Chunk, schema: TableSchema | None) -> Ready | None:
         self._keep({t: tables for t, tables in self._delivered.items() if not chunk.sees(t)})
         drop, self._waits_for = self._unseen(table)
-        reshaped = self._schema_since is not None and not _same_columns(self._schema_since, chunk.shape.schema)
-        self._forget()
+        reshaped = schema is not None and not _same_columns(schema, chunk.shape.schema)
         if self._waits_for or reshaped:  # rule (b), and rule N5
             self._again(table, answer.whom)
             return None
@@ -384,15 +429,14 @@ class Guest:
         self.say("")
 
     def _again(self, table: TableId, whom: str) -> None:
+        for reading in self._readings:
+            reading.stale = True
         pauses = _AGAIN_SECONDS[self._repeats :]
         self._repeats += 1
         self._not_before = self.clock() + (pauses[0] if pauses else _LONGEST_AGAIN)
         if not pauses:
             whom = whom or "transactions that are committed but not yet visible"
             self.say(f"snapshot of {table} waits for {whom}")
-
-    def _forget(self) -> None:
-        self._request = self._answer = None
 
     def _retry_smaller(self, request: Request, error: Exception) -> None:
         smallest = len(request.keys) == 1 if request.keys else self._rows <= _MIN_ROWS

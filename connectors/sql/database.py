@@ -18,6 +18,10 @@ class BadRowsError(Exception):
     """The database refuses at least one of the rows since the savepoint; its text holds no values (rule K5)."""
 
 
+class TakenKeyError(BadRowsError):
+    """It has a row with a key, or another value that is to be unique, of one of them."""
+
+
 class UnstorableError(ValueError):
     """A value that no column of its type can hold in this database; the text says why and shows no value."""
 

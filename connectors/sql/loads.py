@@ -33,7 +33,6 @@ class Load(NamedTuple):
         columns: Of the rows.
         new: A line each of the rows whose keys have no row by then, as the log tells it.
         others: A line each of the other rows.
-        number: How many rows.
     """
 
     topic: str
@@ -43,7 +42,6 @@ class Load(NamedTuple):
     columns: tuple[str, ...]
     new: bytes
     others: bytes
-    number: int
 
 
 class Loads:
@@ -79,7 +77,7 @@ class Loads:
                 key, keys = plan.key, self._key_writer(folded.lane, plan).keys(folded)
         if rows is None or keys is None:
             return None
-        return Load(folded.lane.topic, folded.count, key, keys, columns, *rows, folded.rows)
+        return Load(folded.lane.topic, folded.count, key, keys, columns, *rows)
 
     def apply(self, loads: Iterable[Load]) -> None:
         """Into their targets, inside the caller's transaction.
@@ -97,13 +95,13 @@ class Loads:
             self._stage(target, load.key, load.keys)
             self._db.delete(target.table, load.key, target.stage)
         if not self._straight(target, load, Direct.ALL, load.new, load.others):
-            copied = bool(load.new) and self._straight(target, load, Direct.NEW, load.new)
+            # Keys that differ to us and not to the table would change places: the last of them in the log wins.
+            copied = not target.folds_keys and self._straight(target, load, Direct.NEW, load.new)
             self._upsert(target, load, b"" if copied else load.new, load.others)
 
     def _straight(self, target: Target, load: Load, direct: Direct, *lines: bytes) -> bool:
-        return straight(
-            self._db, target, direct, load.number, lambda place: self._db.load_text(place, load.columns, *lines)
-        )
+        number = sum(part.count(b"\n") for part in lines)
+        return straight(self._db, target, direct, number, lambda place: self._db.load_text(place, load.columns, *lines))
 
     def _upsert(self, target: Target, load: Load, *lines: bytes) -> None:
         if any(lines):

@@ -7,7 +7,7 @@ import ssl
 from typing import Final
 
 from connect.errors import ConnectError, Failed, Retriable
-from connectors.sql.database import BadRowsError
+from connectors.sql.database import BadRowsError, TakenKeyError
 
 UNREACHABLE: Final = "target_unreachable"
 
@@ -32,6 +32,7 @@ _BAD_ROWS: Final = frozenset(
     | {1451, 1452, 1525, 1526, 1557, 1586, 1690, 1748, 1761, 1762, 3037, 3064, 3140, 3141, 3146, 3151, 3155, 3156, 3157}
     | {3516, 3548, 3560, 3616, 3617, 3643, 3668, 3679, 3732, 3819, 3854, 4025, 4038, 4078, 6136}
 )
+_TAKEN: Final = frozenset({1022, 1062, 1586})
 # Where strict mode only notes what it did to a value.
 CHANGED_VALUES: Final = frozenset({1048, 1263, 1264, 1265, 1292, 1300, 1364, 1365, 1366, 1406, 1411, 1441, 1690})
 _COLUMN_OF: Final = re.compile(r"(?s).*[Ff]or (?:column|key) (['`].*?['`])(?: at row \d+)?\s*$")
@@ -51,7 +52,7 @@ def translate(error: Exception, *, ddl: bool = False) -> ConnectError | BadRowsE
     if ddl and len(error.args) > 1 and number not in _GONE | _CONFLICT:
         text = f"{' '.join(str(error.args[1]).split())[:300]} ({number})"
     elif number in _BAD_ROWS:
-        return BadRowsError(text)
+        return (TakenKeyError if number in _TAKEN else BadRowsError)(text)
     if not number or number in _GONE:
         return Retriable(f"the target database went away: {text}", code=UNREACHABLE)
     if number in _CONFLICT:

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from connect.config.fields import libpq_authorities, or_rotated
 from connect.errors import ConnectError, Failed, Retriable
 from connectors.sql import staged
-from connectors.sql.database import BadRowsError, Column, Dialect, Table, quote, quoted, swapped
+from connectors.sql.database import BadRowsError, Column, Dialect, Table, TakenKeyError, quote, quoted, swapped
 from connectors.sql.postgres_types import accepts, column_type
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _SETTINGS: Final[dict[str, Any]] = {
 }
 # Data exceptions, constraint violations, a key twice in one upsert, a row beyond a program limit: rows are at fault.
 _BAD_ROWS: Final = ("21", "22", "23", "54")
+_TAKEN: Final = "23505"
 _COLUMN: Final = """
 SELECT attname, format_type(atttypid, atttypmod), attnotnull,
        atthasdef OR attidentity <> '' OR attgenerated <> ''
@@ -254,7 +255,7 @@ def translate(error: psycopg.Error) -> Exception:
     state, word = error.sqlstate or "", type(error).__name__
     text = f"{word} ({state or 'before it was sent'}){_place(error)}"
     if state == "54000" or state[:2] in _BAD_ROWS[:3] or (not state and isinstance(error, psycopg.DataError)):
-        return BadRowsError(text)
+        return (TakenKeyError if state == _TAKEN else BadRowsError)(text)
     if not state or state[:2] in {"08", "53", "58"} or state.startswith("57P"):
         return Retriable(f"the target database went away: {text}", code="target_unreachable")
     if state[:2] == "40" or state in {"55P03", "57014"}:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from connect.api import Failure
 from connectors.sql.changes import Change, Delete, Key, TableChanges, Upsert, fold
-from connectors.sql.database import BadRowsError, quote
+from connectors.sql.database import BadRowsError, TakenKeyError, quote
 from connectors.sql.targets import Direct
 
 if TYPE_CHECKING:
@@ -112,13 +112,16 @@ def straight(database: Database, target: Target, direct: Direct, count: int, loa
     """Load rows straight into the table, which a first load is made of; False where a key was there already.
 
     What ``direct`` names is tried no more then, but of all rows the new ones may still be.
+
+    Raises:
+        BadRowsError: For another reason; the upsert would meet it too.
     """
     if target.direct < direct or count < _DIRECT_ROWS:
         return False
     try:
         with database.savepoint():
             load(database.place(target.table.name))
-    except BadRowsError:
+    except TakenKeyError:
         target.direct = Direct(direct - 1)
         return False
     return True

@@ -78,6 +78,11 @@ class Target:
     stage: str
     direct: Direct = Direct.ALL
 
+    @property
+    def folds_keys(self) -> bool:
+        """Whether a key column of an adopted table may take two keys that differ for one."""
+        return any("citext" in self.table.columns[name].sql for name in self.key if name in self.table.columns)
+
 
 class Targets:
     """The targets of one sink: makes plans, and the tables for them, before a batch and never inside one."""

@@ -19,6 +19,12 @@ SOURCE: Final = {
     "producer.override.batch.size": "1000000",
 }
 SNAPSHOT: Final = {"snapshot.mode": "initial", "publication.autocreate.mode": "filtered"}
+SINK: Final = {
+    "batch.size": "3000",
+    "use.reduction.buffer": "true",
+    "consumer.override.max.poll.records": "3000",
+    "consumer.override.isolation.level": "read_committed",
+}
 QUICK_POLL: Final = {"poll.interval.ms": "5"}  # for latencies: its default of 500 ms would be most of them
 
 
@@ -73,7 +79,7 @@ def jdbc(topic: str, table: str, url: str) -> dict[str, str]:
         "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
         "tasks.max": "1",
         "topics": topic,
-        "connection.url": f"jdbc:postgresql://{to.hostname}:{to.port}{to.path}",
+        "connection.url": f"jdbc:postgresql://{to.hostname}:{to.port}{to.path}?reWriteBatchedInserts=true",
         "connection.username": to.username or "",
         "connection.password": to.password or "",
         "insert.mode": "upsert",
@@ -81,8 +87,5 @@ def jdbc(topic: str, table: str, url: str) -> dict[str, str]:
         "primary.key.mode": "record_key",
         "schema.evolution": "basic",
         "collection.name.format": table,
-        "batch.size": "3000",
-        "use.reduction.buffer": "true",
-        "consumer.override.max.poll.records": "3000",
-        "consumer.override.isolation.level": "read_committed",
+        **SINK,
     }

@@ -89,7 +89,7 @@ def tables_1000(bench: Bench, measure: Measure, rows: int) -> None:
     """100-row transactions, each into the next table, while the worker is at the head of the log and every table's
     first row has gone through: what a table costs once (its schema, its topic) is not what a row costs.
     """
-    for _ in range(bench.inputs.long_repeats):
+    for _ in range(bench.inputs.repeats):
         few, many = (_cpu_per_row(bench, measure, tables, rows) for tables in (10, 1000))
         measure.add("connect", many / few, cpu_10=few * 1e6, cpu_1000=many * 1e6)
 

@@ -23,6 +23,12 @@ def cpu_seconds(pid: int) -> float:
     return sum(_cpu(each) for each in tree(pid))
 
 
+def children_cpu_seconds() -> float:
+    """User and system time of this process' children that have ended and were waited for."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def cpu_of_each(pid: int) -> list[float]:
     """CPU seconds of the process itself, then of each descendant, parents first."""
     return [_cpu(each) for each in tree(pid)]

@@ -34,7 +34,10 @@ def stream(
         end = value(connection, "SELECT pg_current_wal_flush_lsn()")
     for run, (source, peer) in enumerate(zip(sources, peers, strict=True)):
         ours(bench, measure, source, rows, check=run == 0)
-        measure.add("limit", rows / limits.recvlogical(url, f"limit_{source.name}", name, end))
+        before, own = bench.server_cpu(), processes.children_cpu_seconds()
+        took = limits.recvlogical(url, f"limit_{source.name}", name, end)
+        used = (processes.children_cpu_seconds() - own) * 1e6 / rows
+        measure.add("limit", rows / took, cpu_reader=used, **bench.servers_used(before, rows))
         config = debezium.postgres(peer, url, f"peer_{peer}", name)
         theirs(bench, measure, peer, config, rows, check=run == 0)
     drop_slots(url)

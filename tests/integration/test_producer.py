@@ -111,6 +111,8 @@ def test_what_cannot_be_delivered_in_parts_is_told_when_they_are_waited_for(sett
     producer.start_commit([Part(topic, 0, packed([*records(3), large]))], [Part(topic, 0, packed(records(1)))])
     with pytest.raises(Failed) as failure:
         producer.finish()
+    with pytest.raises(Failed):  # no later commit either
+        producer.start_commit((), [Part(topic, 0, packed(records(1)))])
     producer.close()
 
     assert failure.value.code == "record_too_large"

@@ -77,24 +77,24 @@ class Model:
 
 
 class Reader:
-    """A chunk reader over the model: answers when the schedule lets it."""
+    """A chunk reader over the model: answers in order, when the schedule lets it."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.request = None
-        self.reply = None
+        self.requests = []
+        self.replies = []
 
     def ask(self, request) -> None:
-        self.request = request
+        self.requests.append(request)
 
     def work(self) -> None:
-        if self.request is None:
+        if not self.requests:
             return
-        request, self.request = self.request, None
+        request = self.requests.pop(0)
         seen = {t.xid for t in self.model.log if t.visible}
         if request.table is None:
             doubt = {t.xid for t in self.model.log if not t.visible}
-            self.reply = Answer(request, None, None, doubt, 0.0, None)
+            self.replies.append(Answer(request, None, None, doubt, 0.0, None))
             return
         rows = self.model.rows()
         first = int(request.after[0]) + 1 if request.after else 0
@@ -110,11 +110,10 @@ class Reader:
             ts_us=0,
             snapshot_note={},
         )
-        self.reply = Answer(request, chunk, At(self.model.lsn), (), 0.0, None)
+        self.replies.append(Answer(request, chunk, At(self.model.lsn), (), 0.0, None))
 
     def answer(self):
-        reply, self.reply = self.reply, None
-        return reply
+        return self.replies.pop(0) if self.replies else None
 
 
 def record_key(key: int) -> bytes:
@@ -134,7 +133,7 @@ class Run:
         self.topic: dict[int, int | None] = {}
 
     def new_guest(self, progress: TableProgress) -> Guest:
-        self.reader.request = self.reader.reply = None
+        self.reader.requests, self.reader.replies = [], []
         guest = Guest(self.reader, {TABLE: progress}, clock=lambda: self.now)
         guest.doubt([t.xid for t in self.model.log if not t.visible])
         return guest
@@ -213,6 +212,57 @@ def test_a_transaction_of_another_table_does_not_hold_a_chunk_back():
     assert run.guest.ready(At(run.model.lsn)) is not None
 
 
+def waiting_chunk(seed):
+    """A run of which one chunk was read and waits for its mark, and the next was asked for."""
+    run = Run(seed)
+    for _ in range(20):
+        run.model.commit()
+        run.model.reveal()
+    run.guest.ask()
+    run.reader.work()
+    assert run.guest.ready(At(0)) is None
+    run.guest.ask()
+    return run
+
+
+def test_the_next_chunk_is_read_while_one_waits_for_its_mark_and_no_more_than_that():
+    run = waiting_chunk(8)
+    run.guest.ask()
+    [ahead] = run.reader.requests
+    run.reader.work()
+
+    first, second = run.guest.ready(At(run.model.lsn)), run.guest.ready(At(run.model.lsn))
+
+    assert ahead.after == first.chunk.last_key
+    assert second.chunk.rows[0]["id"] > first.chunk.rows[-1]["id"]
+
+
+def test_what_was_read_behind_a_chunk_that_is_read_again_is_not_looked_at():
+    run = waiting_chunk(8)
+    run.guest.saw_truncate(TABLE, 999)  # of which no chunk knows the keys
+    run.reader.work()
+
+    assert run.guest.ready(At(run.model.lsn)) is None
+    run.now += 1.0
+    run.guest.ask()
+
+    assert [request.after for request in run.reader.requests] == [None]
+    assert run.guest.ready(At(run.model.lsn)) is None
+
+
+def test_a_limit_of_rows_a_second_reads_nothing_ahead():
+    run = Run(9)
+    run.model.commit()
+    run.model.reveal()
+    run.guest = Guest(run.reader, {TABLE: TableProgress()}, max_rows_per_second=100, clock=lambda: run.now)
+    run.guest.ask()
+    run.reader.work()
+    assert run.guest.ready(At(0)) is None
+    run.guest.ask()
+
+    assert run.reader.requests == []
+
+
 @pytest.mark.parametrize("visible", [True, False])
 def test_the_keys_of_a_delivered_transaction_that_the_snapshot_does_not_see_are_dropped(visible):
     run = Run(2)
@@ -265,7 +315,7 @@ def test_invariant_7_the_keys_remembered_are_bounded_and_the_database_is_asked_w
     assert sum(map(len, known)) <= 100
 
     run.guest.ask()
-    assert run.reader.request.table is None
+    assert run.reader.requests[-1].table is None
     run.reader.work()
     run.guest.ready(At(run.model.lsn))
     assert run.guest._delivered == {}
@@ -279,9 +329,10 @@ def test_invariant_7_keys_whose_rows_are_too_big_together_are_read_a_few_at_a_ti
     asked = []
     for _ in range(8):
         run.guest.ask()
-        asked.append(len(run.reader.request.keys))
+        request = run.reader.requests.pop()
+        asked.append(len(request.keys))
         too_big = Retriable("too big", code="query_budget")
-        run.reader.reply = Answer(run.reader.request, None, None, (), 0.0, too_big)
+        run.reader.replies.append(Answer(request, None, None, (), 0.0, too_big))
         if asked[-1] == 1:
             break
         assert run.guest.ready(At(0)) is None

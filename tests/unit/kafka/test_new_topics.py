@@ -16,11 +16,12 @@ class SlowToLead(Topics):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, looks: int) -> None:
         super().__init__({"bootstrap.servers": "127.0.0.1:1"}, lambda: self.stopped)
-        self.stopped, self.looks, self.clock = False, looks, 0.0
+        self.stopped, self.looks, self.clock, self.unknown = False, looks, 0.0, 0
         monkeypatch.setattr(module.time, "monotonic", lambda: self.clock)
         monkeypatch.setattr(module.time, "sleep", lambda _: None)
 
     def describe(self, names):
+        names = names[self.unknown :]
         return {name: Topic(name, name, 1) for name in names}
 
     def sizes(self, topics):
@@ -44,6 +45,20 @@ def test_F114_a_stop_ends_the_wait_for_leaders(monkeypatch: pytest.MonkeyPatch) 
     cluster = SlowToLead(monkeypatch, 20)
     cluster.stopped = True
 
+    with pytest.raises(Retriable):
+        cluster._led(NAMES)
+    assert cluster.clock == 1.0
+
+
+def test_topics_that_no_broker_knows_yet_are_waited_for_and_then_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = SlowToLead(monkeypatch, 0)
+    cluster.unknown = 2
+
+    with pytest.raises(Retriable, match=r"knows shop\.public\.t0 yet, which was just made, nor 1 others"):
+        cluster._led(NAMES)
+    assert cluster.clock > 30
+
+    cluster.stopped, cluster.clock = True, 0.0
     with pytest.raises(Retriable):
         cluster._led(NAMES)
     assert cluster.clock == 1.0

@@ -6,6 +6,9 @@ from connect.compiled import COMPILED
 from connect.kafka import outbox as outbox_module
 from connect.kafka.outbox import Outbox, rounds
 
+if COMPILED:
+    from connect.records_c import Records
+
 
 @pytest.fixture(autouse=True, params=dict.fromkeys([False, COMPILED]))
 def compiled(request, monkeypatch):
@@ -95,3 +98,12 @@ def test_records_of_one_part_are_split_between_rounds():
 
 def test_nothing_is_no_round():
     assert given(Outbox(), {}, 1) == []
+
+
+def test_a_group_of_which_nothing_is_to_be_sent_is_no_part():
+    outbox = Outbox()
+    nothing = Records() if COMPILED else []
+    outbox.send_all("a", nothing)
+    outbox.send("b", b"1", b"one")
+    outbox.send_all("a", nothing)
+    assert given(outbox, {}, 10) == [[("b", b"one")]]
