@@ -51,7 +51,7 @@ torture: venv    ## the long tests; then, for each source, writers and kill -9 f
 	    || exit 1; done
 
 FRAMES ?= 1000000
-fuzz: venv       ## a million mutated frames for each compiled codec, under AddressSanitizer (FRAMES=, SEED=)
+fuzz: venv       ## a million damaged frames for each compiled codec, under AddressSanitizer (FRAMES=, SEED=)
 	CFLAGS="-fsanitize=address -fno-omit-frame-pointer -O1 -g" $(BIN)/python -m pip install --quiet \
 	  --disable-pip-version-check --no-deps --upgrade --target build/fuzz .
 	PYTHONPATH=build/fuzz PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
