@@ -72,7 +72,10 @@ def worker(world: Any, strict: Postgres) -> Any:
         "no_select": world.at(world.postgres, f"{group}_s"),
         "no_replication": world.at(world.postgres, f"{group}_r"),
     }
-    return world.run(world.write(FILE.format(**names)))
+    started = world.run(world.write(FILE.format(**names)))
+    # A row written between this slot and its source's publication would be F20, which is another test's.
+    started.wait("slot", lambda event: "is still read" in event["message"])
+    return started
 
 
 def hold_slot(world: Any, name: str) -> psycopg.Connection[Any]:

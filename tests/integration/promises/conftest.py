@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from connect.demo.worker import Worker
+from connect.demo.worker import RUN, Worker
 from connect.kafka.positions import read_to
 from connect.kafka.topics import Topics
 from connect.schema.reader import RecordReader
@@ -76,6 +76,7 @@ class Chain:
             "sinks": {},
         }
         self._worker: Worker | None = None
+        self._begun = 0  # where this run's lines begin in the log
         self._reader = RecordReader(RegistryClient(servers["registry"]))
 
     wait = staticmethod(wait_for)
@@ -147,7 +148,8 @@ class Chain:
         """Start a worker from the file as it is now."""
         file = self.folder / "chain.yaml"
         file.write_text(json.dumps(self.config))
-        self._worker = Worker(file, self.group, environment or {}, self.log)
+        self._begun = len(self.log.read_text()) if self.log.exists() else 0
+        self._worker = Worker(file, self.group, environment or {}, self.log, (*RUN, "--json"))
         self._worker.start()
 
     def stop(self) -> None:
@@ -170,9 +172,15 @@ class Chain:
         return str(self.status(connector).get("state", ""))
 
     def failed(self, connector: str = "s") -> dict[str, Any]:
-        """Wait until a connector is FAILED; what is said of it."""
-        wait_for(f"{connector} is FAILED", lambda: self.state(connector) == "FAILED")
-        return self.status(connector)
+        """Wait until a connector of this run is FAILED; what its worker printed of it, which ends when all are."""
+
+        def found() -> dict[str, Any]:
+            printed = self.log.read_text()[self._begun :].splitlines(keepends=True)
+            events = [json.loads(line) for line in printed if line.startswith("{") and line.endswith("\n")]
+            return next((e for e in events if (e.get("connector"), e.get("state")) == (connector, "FAILED")), {})
+
+        told: dict[str, Any] = wait_for(f"{connector} is FAILED", found)
+        return told
 
     def streaming(self) -> None:
         """Wait until the snapshot is done."""

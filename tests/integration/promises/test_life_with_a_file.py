@@ -61,8 +61,11 @@ def streams(chain, connector):
     chain.wait(f"{connector} streams", lambda: chain.state(connector) == "STREAMING")
 
 
-def says(chain, words):
-    chain.wait(f"the worker says: {words}", lambda: words in chain.log.read_text())
+def says(chain, words, *, connector="s"):
+    """That a connector is FAILED with a code, and with a message that begins so."""
+    told = chain.failed(connector)
+    assert f"{told['code']}: {told['message']}".startswith(words)
+    return told
 
 
 def orders_arrive(chain, how_many):
@@ -137,8 +140,8 @@ def test_a_source_whose_entry_was_renamed_without_the_command_stops_and_names_it
     chain = begun
     chain.config["sources"]["t"] = chain.config["sources"].pop("s")
     chain.start()
-    says(chain, "looks_renamed: t looks renamed from s")
-    says(chain, "connect rename source s t FILE keeps its position")
+    told = says(chain, "looks_renamed: t looks renamed from s", connector="t")
+    assert "connect rename source s t FILE keeps its position" in told["message"]
 
 
 def test_a_worker_that_still_has_the_old_name_stops(begun):
