@@ -50,6 +50,7 @@ cdef class Changes:
     cdef Py_ssize_t room
     cdef Py_ssize_t count
     cdef readonly list groups
+    cdef readonly Py_ssize_t held
     cdef list transactions
     cdef list owners
     cdef object repack

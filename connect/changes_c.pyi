@@ -20,6 +20,7 @@ class Group:
 
 class Changes(Sequence[ChangeEvent]):
     groups: list[Group]
+    held: int
     def __init__(self, repack: Any) -> None: ...
     def __len__(self) -> int: ...
     @overload

@@ -69,6 +69,10 @@ cdef class Group:
 cdef class Changes:
     """A ``Sequence[ChangeEvent]`` that makes an event when it is asked for one: until then a change is a few numbers and
     the log's own bytes, which ``owners`` keep.
+
+    Attributes:
+        groups: In the order of their first changes.
+        held: Bytes of the owners: more than those of the changes, where little of what was received is captured.
     """
 
     def __init__(self, repack):
@@ -146,7 +150,7 @@ cdef class Changes:
             copied.before, copied.before_size, copied.old = change.before, change.before_size, change.old
             copied.after, copied.after_size, copied.op = change.after, change.after_size, change.op
             copied.at, copied.row, copied.ordinal = change.at, change.row, change.ordinal
-        rest.owners = list(self.owners)
+        rest.owners, rest.held = list(self.owners), self.held
         self._keep(at)
         return rest
 
@@ -186,6 +190,7 @@ cdef class Changes:
             self.last_transaction = transaction
         if owner is not None and owner is not self.last_owner:
             self.owners.append(owner)
+            self.held += len(owner) if type(owner) is bytes else owner.size
             self.last_owner = owner
         change = &self.changes[self.count]
         change.before = change.after = NULL

@@ -150,6 +150,11 @@ class Assembler:
         return self._size
 
     @property
+    def held(self) -> int:
+        """Bytes that the events collected keep in memory; 0 where each has bytes of its own, as ``size`` says."""
+        return 0 if self._lane is None else self._events.held
+
+    @property
     def whole(self) -> bool:
         """Whether events of whole transactions can be taken."""
         return self._finished > 0
@@ -230,9 +235,9 @@ class Assembler:
         else:
             self._handle(lsn, parse(data, streaming=self._block is not None), len(data))
 
-    def replay(self, rows: int, size: int) -> None:
-        """Go on with the streamed transaction that committed, until so many rows or bytes are collected."""
-        while self._replay is not None and self.rows < rows and self._size < size:
+    def replay(self, rows: int, size: int, held: int) -> None:
+        """Go on with the streamed transaction that committed, until so many rows or bytes are collected or held."""
+        while self._replay is not None and self.rows < rows and self._size < size and self.held < held:
             if self._at >= len(self._burst):
                 self._next_spooled()
                 continue

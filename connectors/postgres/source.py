@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 MAX_ROWS: Final = 10_000
 MAX_BYTES: Final = 8 * 2**20
+# Invariant 7: rows are kept with the whole of what they were received in, which may hold many that are not captured.
+MAX_HELD: Final = 64 * 2**20
 TABLES_NOTE: Final = "postgres:tables"  # the note of the captured tables' OIDs
 PUBLICATIONS_NOTE: Final = "postgres:publications"  # the note of those that the position was streamed from
 ENTRIES_NOTE: Final = "postgres:entries"  # the note of what publishes the captured tables, by OID
@@ -280,7 +282,7 @@ class PostgresSource:
         """
         while not _is_full(assembler):
             if assembler.replaying:
-                assembler.replay(MAX_ROWS, MAX_BYTES)
+                assembler.replay(MAX_ROWS, MAX_BYTES, MAX_HELD)
                 continue
             self._at = assembler.feed_plain(self._burst, self._at, MAX_ROWS, MAX_BYTES)
             if self._at >= len(self._burst):
@@ -402,4 +404,4 @@ def _rejoined(found: Mapping[TableId, list[int]], notes: Mapping[str, dict[str, 
 
 
 def _is_full(assembler: Assembler) -> bool:
-    return assembler.rows >= MAX_ROWS or assembler.size >= MAX_BYTES
+    return assembler.rows >= MAX_ROWS or assembler.size >= MAX_BYTES or assembler.held >= MAX_HELD

@@ -104,13 +104,14 @@ def stream_abort(xid, subxid):
     return data(0, b"A" + struct.pack(">II", xid, subxid))
 
 
-def new_assembler(folder, start=START, tables=(T,)):
+def new_assembler(folder, start=START, tables=(T,), most=1_000_000):
     catalog = Catalog(lambda _: None, TypeCatalog, TypeCatalog())
     relations = Relations({t: TableOptions() for t in tables}, {OIDS[t]: t for t in tables}, catalog, TypeOptions())
-    return Assembler(relations, TransactionSpool(Path(folder), 10_000, 1_000_000), start, PREFIX, compiled=LANE[0])
+    return Assembler(relations, TransactionSpool(Path(folder), 10_000, most), start, PREFIX, compiled=LANE[0])
 
 
 LANE = [False]
+MUCH = (1 << 30, 1 << 30, 1 << 30)
 
 
 @pytest.fixture(scope="module", params=dict.fromkeys([False, COMPILED]), autouse=True)
@@ -132,7 +133,7 @@ def feed(assembler, *payloads):
             assembler.feed(burst[at])
             at += 1
         while assembler.replaying:
-            assembler.replay(1 << 30, 1 << 30)
+            assembler.replay(*MUCH)
 
 
 def feed_one(assembler, payload):
@@ -342,12 +343,12 @@ def test_a_streamed_transaction_is_handed_out_in_parts(assembler):
         assembler, stream_start(5), relation(xid=5), *(insert(1010, str(i), "x", xid=5) for i in range(5)), STREAM_STOP
     )
     assembler.feed(stream_commit(5, 1100, 1110))
-    assembler.replay(2, 1 << 20)
+    assembler.replay(2, 1 << 20, 1 << 20)
     first = assembler.take(split=True)
     assert [e.after["id"] for e in first.events] == [0, 1]
     assert first.position.ordinal == 2
     assert assembler.replaying
-    assembler.replay(1 << 20, 1 << 20)
+    assembler.replay(*MUCH)
     assert [e.after["id"] for e in assembler.take().events] == [2, 3, 4]
 
 
@@ -357,6 +358,22 @@ def test_rows_of_a_streamed_transaction_are_no_objects_on_the_compiled_lane(asse
     events = assembler.take().events
     assert [e.after["id"] for e in events] == [0, 1, 2, 3, 4]
     assert not LANE[0] or [(group.event, group.count) for group in events.groups] == [(None, 5)]
+
+
+def test_a_part_ends_where_its_rows_keep_too_much_in_memory(tmp_path):
+    """Few captured rows among many of other tables."""
+    assembler = new_assembler(tmp_path, most=10_000_000)
+    other = [insert(1010, "0", "x" * 300_000, table=OTHER, xid=5)] * 4
+    rows = [message for i in range(4) for message in (insert(1010, str(i), "x", xid=5), *other)]
+    feed(assembler, stream_start(5), relation(xid=5), relation(OTHER, xid=5), *rows, STREAM_STOP)
+    assembler.feed(stream_commit(5, 1100, 1110))
+    parts = []
+    while assembler.replaying:
+        assembler.replay(1 << 30, 1 << 30, 1)
+        parts.append([e.after["id"] for e in assembler.take(split=True).events])
+        assert assembler.held == 0
+    assert [row for part in parts for row in part] == [0, 1, 2, 3]
+    assert len([part for part in parts if part]) == (4 if LANE[0] else 1)
 
 
 def test_S11_shapes_of_a_dropped_streamed_transaction_are_known_to_later_ones(assembler):
@@ -442,7 +459,7 @@ def test_S01_nothing_is_lost_or_repeated_over_any_kills(tmp_path_factory, log, d
         steps = data.draw(st.integers(0, 60))
         for _ in range(steps):
             if assembler.replaying:
-                assembler.replay(assembler.rows + data.draw(st.integers(1, 3)), 1 << 30)
+                assembler.replay(assembler.rows + data.draw(st.integers(1, 3)), 1 << 30, 1 << 30)
             elif (payload := next(payloads, None)) is not None:
                 feed_one(assembler, payload)
             if data.draw(st.integers(0, 3)) == 0:
