@@ -31,8 +31,10 @@ def compiled_modules() -> list[Extension]:
         sys.stderr.write("no C compiler: the codecs run on their Python twins, which are many times slower\n")
         return []
     sources = [path.relative_to(ROOT) for top in ("connect", "connectors") for path in (ROOT / top).rglob("*_c.pyx")]
+    # Python's own flags ask for debugging symbols, which would be most of a wheel.
+    debug = [] if "-g" in shlex.split(os.environ.get("CFLAGS", "")) else ["-g0"]
     return [
-        Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=["-g0"], optional=True)
+        Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=debug, optional=True)
         for path in sorted(sources)
     ]
 
