@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from connect.record import RowShape
+    from connect.schema.avro_reader_c import RowLayout
     from connect.schema.model import Type
+    from connectors.sql.lines_c import LineWriter
 
 
 class BadRowsError(Exception):
@@ -24,6 +27,22 @@ class TakenKeyError(BadRowsError):
 
 class UnstorableError(ValueError):
     """A value that no column of its type can hold in this database; the text says why and shows no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Rows as text for one database, by ``lines_c``; how many they are is its length.
+
+    Attributes:
+        ends: Where each row ends; what stands between two rows is no part of either.
+    """
+
+    text: bytes = b""
+    ends: Sequence[int] = ()
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.ends)
 
 
 class ColumnType(NamedTuple):
@@ -200,6 +219,22 @@ class Database(Protocol):
 
     def lock_tables(self) -> None:
         """Inside a transaction: be the only sink that makes or alters tables (F135)."""
+        ...
+
+
+class LineDatabase(Database, Protocol):
+    """One that takes rows as text which compiled code has made."""
+
+    def line_writer(self, layout: RowLayout, shape: RowShape, writers: Sequence[Callable[[Any], Any]]) -> LineWriter:
+        """A writer of such rows: the same bytes that ``load`` makes of what the ``writers`` give."""
+        ...
+
+    def load_lines(self, table: str, columns: Sequence[str], *parts: Lines) -> None:
+        """See ``load``."""
+        ...
+
+    def upsert_lines(self, table: Table, key: Sequence[str], columns: Sequence[str], *parts: Lines) -> bool:
+        """See ``upsert``."""
         ...
 
 

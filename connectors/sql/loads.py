@@ -1,4 +1,4 @@
-"""Folded batches into Postgres by COPY: records that need no look from Python become lines by compiled code (K3)."""
+"""Folded batches as text that a database loads: what needs no look from Python is written by compiled code (K3)."""
 
 # ruff: noqa: S608 - names are quoted by `quote`
 
@@ -6,19 +6,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from connect.compiled import COMPILED
 from connect.errors import RecordError
+from connectors.sql.database import Lines
 from connectors.sql.rows import straight
 from connectors.sql.targets import Direct
-
-if COMPILED:
-    from connectors.sql.copy_c import CopyWriter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from connect.schema.avro_reader_c import Folded, Lane
-    from connectors.sql.postgres import PostgresDatabase
+    from connectors.sql.database import LineDatabase
+    from connectors.sql.lines_c import LineWriter
     from connectors.sql.targets import Plan, Target, Targets
 
 
@@ -29,30 +27,30 @@ class Load(NamedTuple):
         topic: Whose target.
         applied: How many records it comes from.
         key: The key columns, in the order of ``keys``.
-        keys: A line each, b"" for none.
+        keys: Theirs.
         columns: Of the rows.
-        new: A line each of the rows whose keys have no row by then, as the log tells it.
-        others: A line each of the other rows.
+        new: The rows whose keys have no row by then, as the log tells it.
+        others: The other rows.
     """
 
     topic: str
     applied: int
     key: tuple[str, ...]
-    keys: bytes
+    keys: Lines
     columns: tuple[str, ...]
-    new: bytes
-    others: bytes
+    new: Lines
+    others: Lines
 
 
 class Loads:
     """Makes loads and applies them; a writer is kept for each lane as long as its plan holds."""
 
-    def __init__(self, database: PostgresDatabase, targets: Targets) -> None:
+    def __init__(self, database: LineDatabase, targets: Targets) -> None:
         """``targets``: makes the plans, and the tables for them."""
         self._db = database
         self._targets = targets
-        self._rows: dict[Lane, tuple[Plan, CopyWriter]] = {}
-        self._keys: dict[Lane, tuple[Plan, CopyWriter]] = {}
+        self._rows: dict[Lane, tuple[Plan, LineWriter]] = {}
+        self._keys: dict[Lane, tuple[Plan, LineWriter]] = {}
 
     def make(self, folded: Folded) -> Load | None:
         """What a topic's part of a batch does; None where its records have to be looked at one by one."""
@@ -64,8 +62,8 @@ class Loads:
     def _make(self, folded: Folded) -> Load | None:
         columns: tuple[str, ...] = ()
         key: tuple[str, ...] = ()
-        rows: tuple[bytes, bytes] | None = (b"", b"")
-        keys: bytes | None = b""
+        rows: tuple[Lines, Lines] | None = (Lines(), Lines())
+        keys: Lines | None = Lines()
         if folded.first_row >= 0:
             plan = self._targets.plan(folded.records[folded.first_row])
             if plan is None or plan.append or plan.extra:
@@ -94,32 +92,36 @@ class Loads:
         if load.keys:
             self._stage(target, load.key, load.keys)
             self._db.delete(target.table, load.key, target.stage)
+        if self._db.upsert_lines(target.table, target.key, load.columns, load.new, load.others):
+            return
         if not self._straight(target, load, Direct.ALL, load.new, load.others):
             # Keys that differ to us and not to the table would change places: the last of them in the log wins.
             copied = not target.folds_keys and self._straight(target, load, Direct.NEW, load.new)
-            self._upsert(target, load, b"" if copied else load.new, load.others)
+            self._merge(target, load, Lines() if copied else load.new, load.others)
 
-    def _straight(self, target: Target, load: Load, direct: Direct, *lines: bytes) -> bool:
-        number = sum(part.count(b"\n") for part in lines)
-        return straight(self._db, target, direct, number, lambda place: self._db.load_text(place, load.columns, *lines))
+    def _straight(self, target: Target, load: Load, direct: Direct, *parts: Lines) -> bool:
+        def load_into(place: str) -> None:
+            self._db.load_lines(place, load.columns, *parts)
 
-    def _upsert(self, target: Target, load: Load, *lines: bytes) -> None:
-        if any(lines):
-            self._stage(target, load.columns, *lines)
+        return straight(self._db, target, direct, sum(map(len, parts)), load_into)
+
+    def _merge(self, target: Target, load: Load, *parts: Lines) -> None:
+        if any(parts):
+            self._stage(target, load.columns, *parts)
             self._db.merge(target.table, target.key, load.columns, target.stage)
 
-    def _stage(self, target: Target, columns: Sequence[str], *lines: bytes) -> None:
+    def _stage(self, target: Target, columns: Sequence[str], *parts: Lines) -> None:
         self._db.run(f"DELETE FROM {target.stage}")
-        self._db.load_text(target.stage, columns, *lines)
+        self._db.load_lines(target.stage, columns, *parts)
 
-    def _row_writer(self, lane: Lane, plan: Plan) -> CopyWriter:
+    def _row_writer(self, lane: Lane, plan: Plan) -> LineWriter:
         known = self._rows.get(lane)
         if known is None or known[0] is not plan:
-            known = self._rows[lane] = plan, CopyWriter(lane.layout, lane.shape, plan.writers)
+            known = self._rows[lane] = plan, self._db.line_writer(lane.layout, lane.shape, plan.writers)
         return known[1]
 
-    def _key_writer(self, lane: Lane, plan: Plan) -> CopyWriter:
+    def _key_writer(self, lane: Lane, plan: Plan) -> LineWriter:
         known = self._keys.get(lane)
         if known is None or known[0] is not plan:
-            known = self._keys[lane] = plan, CopyWriter(lane.key_layout, lane.key_shape, plan.key_writers)
+            known = self._keys[lane] = plan, self._db.line_writer(lane.key_layout, lane.key_shape, plan.key_writers)
         return known[1]

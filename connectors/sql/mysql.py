@@ -14,18 +14,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pymysql
 
+from connect.compiled import COMPILED
 from connect.errors import ConnectError, Failed, Retriable
 from connectors.sql.config import parse_url
 from connectors.sql.database import BadRowsError, Column, ColumnType, Dialect, Table, quote, quoted, swapped
 from connectors.sql.mysql_errors import CHANGED_VALUES, translate
 from connectors.sql.mysql_link import IDLE_SECONDS, Server, connect
-from connectors.sql.mysql_text import literal, statements
+from connectors.sql.mysql_text import line_statements, literal, statements
 from connectors.sql.mysql_types import MARIADB, MYSQL, OLD_MARIADB, Flavour, accepts, column_type, key_types
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+if COMPILED:
+    from connectors.sql.values_c import ValuesWriter
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from connect.record import RowShape
+    from connect.schema.avro_reader_c import RowLayout
     from connectors.sql.config import SqlConfig
+    from connectors.sql.database import Lines
 
 # A zombie that was stopped inside a transaction loses its locks, and so its successor can take over (F131).
 _IDLE_IN_TRANSACTION: Final = 30
@@ -176,7 +183,15 @@ class MysqlDatabase:
 
     def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """INSERT, many rows a statement."""
-        self._insert(f"INSERT INTO {table} ({quoted(columns)}) VALUES ", "", rows)
+        self._insert(_head(table, columns), b"", rows)
+
+    def line_writer(self, layout: RowLayout, shape: RowShape, writers: Sequence[Callable[[Any], Any]]) -> ValuesWriter:
+        """See ``LineDatabase``."""
+        return ValuesWriter(layout, shape, writers)
+
+    def load_lines(self, table: str, columns: Sequence[str], *parts: Lines) -> None:
+        """See ``LineDatabase``."""
+        self._insert_lines(_head(table, columns), b"", parts)
 
     def clear(self, table: str) -> None:
         """See ``Database``; TRUNCATE would commit. In parts, each of which is bounded."""
@@ -245,15 +260,22 @@ class MysqlDatabase:
 
     def upsert(self, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
         """See ``Database``. With another unique index the statement would change the row that clashes there."""
-        if table.uniques > 1:
-            return False
+        if table.uniques == 1:
+            self._insert(_head(self.place(table.name), columns), self._over(key, columns), rows)
+        return table.uniques == 1
+
+    def upsert_lines(self, table: Table, key: Sequence[str], columns: Sequence[str], *parts: Lines) -> bool:
+        """See ``LineDatabase``."""
+        if table.uniques == 1:
+            self._insert_lines(_head(self.place(table.name), columns), self._over(key, columns), parts)
+        return table.uniques == 1
+
+    def _over(self, key: Sequence[str], columns: Sequence[str]) -> bytes:
         others = [column for column in columns if column not in key] or [key[0]]
         mysql = self.server.kind == "mysql"
         value = "connect_new.{0}" if mysql else "VALUES({0})"
         sets = ", ".join(f"{quote(column)} = {value.format(quote(column))}" for column in others)
-        tail = f"{' AS connect_new' if mysql else ''} ON DUPLICATE KEY UPDATE {sets}"
-        self._insert(f"INSERT INTO {self.place(table.name)} ({quoted(columns)}) VALUES ", tail, rows)
-        return True
+        return f"{' AS connect_new' if mysql else ''} ON DUPLICATE KEY UPDATE {sets}".encode()
 
     def merge(self, table: Table, key: Sequence[str], columns: Sequence[str], stage: str) -> None:
         """See ``Database``: UPDATE, then INSERT of what is absent: another unique index is only ever an error."""
@@ -292,9 +314,14 @@ class MysqlDatabase:
     def _lock_name(self) -> str:
         return f"'connect tables {hashlib.sha256(self.schema.encode()).hexdigest()[:32]}'"
 
-    def _insert(self, head: str, tail: str, rows: Iterable[Sequence[Any]]) -> None:
+    def _insert_lines(self, head: bytes, tail: bytes, parts: Iterable[Lines]) -> None:
+        for part in parts:
+            for statement in line_statements(head, tail, part, self._packet):
+                self._change(statement)
+
+    def _insert(self, head: bytes, tail: bytes, rows: Iterable[Sequence[Any]]) -> None:
         try:
-            for statement in statements(head.encode(), tail.encode(), rows, self._packet):
+            for statement in statements(head, tail, rows, self._packet):
                 self._change(statement)
         except UnicodeEncodeError:  # a lone surrogate
             raise BadRowsError("a text is no valid UTF-8") from None
@@ -336,6 +363,10 @@ def _mark(table: str, comment: str) -> str:
     """The mark that a sink gave this table; a copy of it (CREATE TABLE … LIKE) under another name has none."""
     found = _MADE.search(comment)
     return found[1] if found and found[2] in {None, table} else ""
+
+
+def _head(table: str, columns: Sequence[str]) -> bytes:
+    return f"INSERT INTO {table} ({quoted(columns)}) VALUES ".encode()
 
 
 def _same(key: Sequence[str]) -> str:

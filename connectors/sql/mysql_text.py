@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.sql.database import BadRowsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from connectors.sql.database import Lines
 
 # So many bytes a statement: longer ones are not faster, and the server holds a statement whole.
 _STATEMENT: Final = 1_000_000
@@ -47,6 +50,10 @@ def literal(value: Any) -> bytes:
     return _LITERALS[type(value)](value)
 
 
+def _too_large(size: int, packet: int) -> BadRowsError:
+    return BadRowsError(f"a row of {size} bytes is larger than the server's max_allowed_packet of {packet}")
+
+
 def statements(head: bytes, tail: bytes, rows: Iterable[Sequence[Any]], packet: int) -> Iterator[bytes]:
     """``head (…),(…),… tail`` in statements of about a megabyte, each below ``packet`` bytes (max_allowed_packet).
 
@@ -64,8 +71,23 @@ def statements(head: bytes, tail: bytes, rows: Iterable[Sequence[Any]], packet: 
             yield head + b",".join(parts) + tail
             parts, size = [], 0
         if len(part) > room:
-            raise BadRowsError(f"a row of {len(part)} bytes is larger than the server's max_allowed_packet of {packet}")
+            raise _too_large(len(part), packet)
         parts.append(part)
         size += len(part) + 1
     if parts:
         yield head + b",".join(parts) + tail
+
+
+def line_statements(head: bytes, tail: bytes, lines: Lines, packet: int) -> Iterator[bytes]:
+    """``statements`` of rows that are text already: the same ones."""
+    room = packet - len(head) - len(tail) - 2
+    limit = min(room, _STATEMENT)
+    text, ends = memoryview(lines.text), lines.ends
+    start = first = 0
+    while first < len(ends):
+        after = max(bisect_right(ends, start + limit, first), first + 1)
+        end = ends[after - 1]
+        if end - start > room:
+            raise _too_large(end - start, packet)
+        yield b"".join((head, text[start:end], tail))
+        start, first = end + 1, after

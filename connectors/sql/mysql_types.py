@@ -6,6 +6,7 @@ import math
 import re
 import struct
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from connect.schema.model import DECIMAL, VARIABLE_SCALE_DECIMAL, Kind, Type
@@ -13,7 +14,16 @@ from connectors.sql.database import ColumnType, UnstorableError
 from connectors.sql.postgres_types import column_type as postgres_type
 from connectors.sql.postgres_types import plain_json
 from connectors.sql.sqlite_types import list_writer
-from connectors.sql.temporal import date_text, iso_text, time_text, timestamp_text, timestamp_text_ms, timestamp_text_ns
+from connectors.sql.temporal import (
+    date_text,
+    iso_text,
+    time_text,
+    time_text_ms,
+    time_text_ns,
+    timestamp_text,
+    timestamp_text_ms,
+    timestamp_text_ns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +60,7 @@ def _same(value: Any) -> Any:
     return value
 
 
+@cache  # so that compiled code knows what it gives
 def _within(write: Callable[[Any], str]) -> Callable[[Any], str]:
     """``write`` for a DATE or DATETIME, which end with the years 1 and 9999 and know no infinity (F182, F183)."""
 
@@ -98,6 +109,10 @@ def _float_text(value: float) -> str:
 def _decimal(value: Decimal) -> str:
     if not value.is_finite():
         raise UnstorableError("NaN or an infinity, which the server does not have; a longtext column would keep it")
+    return _digits(value)
+
+
+def _digits(value: Decimal) -> str:
     return format(value, "f")
 
 
@@ -146,12 +161,12 @@ def _iso_day(text: str) -> str:
 # type would reorder it and make doubles of its numbers; an operator's JSON column is taken as it is (`accepts`).
 _SEMANTIC: Final[dict[str, ColumnType]] = {
     "org.apache.kafka.connect.data.Date": _stamp("date", date_text),
-    "org.apache.kafka.connect.data.Time": ColumnType("time(3)", lambda ms: time_text(ms * 1000)),
+    "org.apache.kafka.connect.data.Time": ColumnType("time(3)", time_text_ms),
     "org.apache.kafka.connect.data.Timestamp": _stamp("datetime(3)", timestamp_text_ms),
     "io.debezium.time.Date": _stamp("date", date_text),
-    "io.debezium.time.Time": ColumnType("time(3)", lambda ms: time_text(ms * 1000)),
+    "io.debezium.time.Time": ColumnType("time(3)", time_text_ms),
     "io.debezium.time.MicroTime": ColumnType("time(6)", time_text),
-    "io.debezium.time.NanoTime": ColumnType("time(6)", lambda ns: time_text(ns // 1000)),
+    "io.debezium.time.NanoTime": ColumnType("time(6)", time_text_ns),
     "io.debezium.time.Timestamp": _stamp("datetime(3)", timestamp_text_ms),
     "io.debezium.time.MicroTimestamp": _stamp("datetime(6)", timestamp_text),
     "io.debezium.time.NanoTimestamp": _stamp("datetime(6)", timestamp_text_ns),
@@ -177,7 +192,7 @@ def _column_type(type_: Type, flavour: Flavour) -> ColumnType:
     if type_.kind is Kind.ARRAY:
         return ColumnType(_LONG_TEXT, list_writer(type_))
     if type_.name == VARIABLE_SCALE_DECIMAL:  # more digits than a DECIMAL has, and each row its own scale
-        return ColumnType(_LONG_TEXT, lambda value: format(value, "f"))
+        return ColumnType(_LONG_TEXT, _digits)
     if type_.name == DECIMAL:
         return _decimal_type(type_)
     if type_.name == "io.debezium.data.Bits":
@@ -194,8 +209,8 @@ def _decimal_type(type_: Type) -> ColumnType:
         precision, scale = precision - scale, 0
     precision = max(precision, scale)
     if precision > _PRECISION or scale > _SCALE:
-        return ColumnType(_LONG_TEXT, lambda value: format(value, "f"))
-    return ColumnType(f"decimal({precision},{scale})", _decimal, lambda value: format(value, "f"))
+        return ColumnType(_LONG_TEXT, _digits)
+    return ColumnType(f"decimal({precision},{scale})", _decimal, _digits)
 
 
 def _bits(type_: Type) -> ColumnType:

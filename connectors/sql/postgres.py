@@ -10,16 +10,23 @@ import psycopg
 from psycopg import RawCursor
 from psycopg.conninfo import conninfo_to_dict
 
+from connect.compiled import COMPILED
 from connect.config.fields import libpq_authorities, or_rotated
 from connect.errors import ConnectError, Failed, Retriable
 from connectors.sql import staged
 from connectors.sql.database import BadRowsError, Column, Dialect, Table, TakenKeyError, quote, quoted, swapped
 from connectors.sql.postgres_types import accepts, column_type
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+if COMPILED:
+    from connectors.sql.copy_c import CopyWriter
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from connect.record import RowShape
+    from connect.schema.avro_reader_c import RowLayout
     from connectors.sql.config import SqlConfig
+    from connectors.sql.database import Lines
 
 # Dead links are noticed, locks and statements are waited for with a bound (invariant 7).
 _SETTINGS: Final[dict[str, Any]] = {
@@ -166,12 +173,16 @@ class PostgresDatabase:
             for row in rows:
                 copy.write_row(row)
 
-    def load_text(self, table: str, columns: Sequence[str], *lines: bytes) -> None:
-        """The same with rows that are lines of COPY's text form already."""
+    def line_writer(self, layout: RowLayout, shape: RowShape, writers: Sequence[Callable[[Any], Any]]) -> CopyWriter:
+        """See ``LineDatabase``."""
+        return CopyWriter(layout, shape, writers)
+
+    def load_lines(self, table: str, columns: Sequence[str], *parts: Lines) -> None:
+        """See ``LineDatabase``: lines of COPY's text form."""
         statement = f"COPY {table} ({quoted(columns)}) FROM STDIN"
         with self._errors(), self._cursor.copy(statement) as copy:
-            for part in lines:
-                copy.write(part)
+            for part in parts:
+                copy.write(part.text)
 
     def clear(self, table: str) -> None:
         """See ``Database``; a bound on its time would cut it off again at each retry, for ever."""
@@ -219,6 +230,11 @@ class PostgresDatabase:
     def upsert(self, table: Table, key: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
         """See ``Database``; rows come faster by a stage."""
         del table, key, columns, rows
+        return False
+
+    def upsert_lines(self, table: Table, key: Sequence[str], columns: Sequence[str], *parts: Lines) -> bool:
+        """See ``LineDatabase``."""
+        del table, key, columns, parts
         return False
 
     def merge(self, table: Table, key: Sequence[str], columns: Sequence[str], stage: str) -> None:

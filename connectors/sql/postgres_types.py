@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connect.schema.model import DECIMAL, VARIABLE_SCALE_DECIMAL, Kind, Type
 from connectors.sql.database import ColumnType, UnstorableError
-from connectors.sql.temporal import date_text, iso_text, time_text, timestamp_text, timestamp_text_ms, timestamp_text_ns
+from connectors.sql.temporal import (
+    date_text,
+    iso_text,
+    time_text,
+    time_text_ms,
+    time_text_ns,
+    timestamp_text,
+    timestamp_text_ms,
+    timestamp_text_ns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,14 +46,6 @@ def _day_time(us: int) -> str:
     if not 0 <= us <= _DAY_US:
         raise UnstorableError("a time below 00:00 or above 24:00; an interval column would keep it")
     return time_text(us)
-
-
-def _milli_time(ms: int) -> str:
-    return time_text(ms * 1000)
-
-
-def _nano_time(ns: int) -> str:
-    return time_text(ns // 1000)
 
 
 def _point(value: dict[str, Any]) -> str:
@@ -98,12 +99,12 @@ _TIME: Final = "time without time zone"
 _SEMANTIC: Final[dict[str, ColumnType]] = {
     VARIABLE_SCALE_DECIMAL: ColumnType("numeric", str),
     "org.apache.kafka.connect.data.Date": ColumnType("date", date_text),
-    "org.apache.kafka.connect.data.Time": ColumnType(_TIME, lambda ms: _day_time(ms * 1000), _milli_time),
+    "org.apache.kafka.connect.data.Time": ColumnType(_TIME, lambda ms: _day_time(ms * 1000), time_text_ms),
     "org.apache.kafka.connect.data.Timestamp": ColumnType(_TIMESTAMP, timestamp_text_ms),
     "io.debezium.time.Date": ColumnType("date", date_text),
-    "io.debezium.time.Time": ColumnType(_TIME, lambda ms: _day_time(ms * 1000), _milli_time),
+    "io.debezium.time.Time": ColumnType(_TIME, lambda ms: _day_time(ms * 1000), time_text_ms),
     "io.debezium.time.MicroTime": ColumnType(_TIME, _day_time, time_text),
-    "io.debezium.time.NanoTime": ColumnType(_TIME, lambda ns: _day_time(ns // 1000), _nano_time),
+    "io.debezium.time.NanoTime": ColumnType(_TIME, lambda ns: _day_time(ns // 1000), time_text_ns),
     "io.debezium.time.Timestamp": ColumnType(_TIMESTAMP, timestamp_text_ms),
     "io.debezium.time.MicroTimestamp": ColumnType(_TIMESTAMP, timestamp_text),
     "io.debezium.time.NanoTimestamp": ColumnType(_TIMESTAMP, timestamp_text_ns),

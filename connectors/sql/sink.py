@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from connectors.sql.database import Database
 
 
-def connect(config: SqlConfig, application: str) -> Database:
+def connect(config: SqlConfig, application: str) -> SqliteDatabase | MysqlDatabase | PostgresDatabase:
     """A connection to the database that the URL names."""
     if config.url.reveal().startswith("sqlite:"):
         return SqliteDatabase(config)
@@ -67,7 +67,7 @@ class SqlSink:
         self._ledger = ledger = Ledger(db, self._name, self._epoch)
         self._targets = Targets(db, ledger, self._context)
         self._rows = Rows(db, ledger, self._targets.by_topic)
-        self._loads = Loads(db, self._targets) if COMPILED and isinstance(db, PostgresDatabase) else None
+        self._loads = Loads(db, self._targets) if COMPILED and not isinstance(db, SqliteDatabase) else None
         with db.transaction():
             ledger.make_tables()
         with db.transaction():
@@ -143,7 +143,7 @@ class SqlSink:
     def _write_folded(
         self, db: Database, loads: Loads, batch: SinkRecords, next_offsets: Mapping[TopicPartition, int]
     ) -> WriteResult:
-        """Write topics whose records are plain by lines of COPY, and the others as ``_write_each``."""
+        """Write topics whose records are plain by text that compiled code made, and the others as ``_write_each``."""
         folded, left = batch.fold()
         plain: list[Load] = []
         for topic, of_topic in folded.items():

@@ -43,6 +43,16 @@ def time_text(us: int) -> str:
     return f"{text}.{fraction:06}" if fraction else text
 
 
+def time_text_ms(ms: int) -> str:
+    """The same from milliseconds."""
+    return time_text(ms * 1000)
+
+
+def time_text_ns(ns: int) -> str:
+    """The same from nanoseconds; what is below a microsecond is cut."""
+    return time_text(ns // 1000)
+
+
 def timestamp_text(us: int) -> str:
     """A timestamp without zone from microseconds since 1970-01-01."""
     if us >= POSITIVE_US:

@@ -1,7 +1,8 @@
 """What compiled code makes of a topic's records against its Python twins: the same lines, or left to the twin.
 
-Rows of the type vectors become Avro as our source writes it, and go to Postgres's COPY and Elasticsearch's bulk once by
-the compiled writers and once by the sinks' Python code. Bytes that are no record are taken by nobody.
+Rows of the type vectors become Avro as our source writes it, and go to Postgres's COPY, MySQL's VALUES and
+Elasticsearch's bulk once by the compiled writers and once by the sinks' Python code. Bytes that are no record are taken
+by nobody.
 """
 
 from __future__ import annotations
@@ -35,15 +36,18 @@ from connectors.postgres.relations import ShapeColumn, build_shape
 from connectors.postgres.rows import COPY_ROW
 from connectors.postgres.source import PostgresSource
 from connectors.postgres.types import TypeCatalog, TypeInfo, TypeOptions
+from connectors.sql import mysql_types
 from connectors.sql.changes import Change, Delete, Upsert
 from connectors.sql.changes import fold as fold_changes
-from connectors.sql.database import UnstorableError
+from connectors.sql.database import BadRowsError, UnstorableError
+from connectors.sql.mysql_text import line_statements, statements
 from connectors.sql.postgres_types import column_type
 
 if COMPILED:
     from connect.schema.avro_reader_c import Layout
     from connectors.elasticsearch.bulk_c import DocumentLines
     from connectors.sql.copy_c import CopyWriter
+    from connectors.sql.values_c import ValuesWriter
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="nothing is compiled, so the twins are all there is")
 TABLE = TableId("public", "things")
@@ -129,14 +133,24 @@ def writers(schema):
     return [column_type(field.type).write for field in schema.columns]
 
 
+def mysql_writers(schema, column):
+    """Into columns of their type, or of another ``column`` that an owner made."""
+    types = [mysql_types.column_type(field.type, mysql_types.MYSQL) for field in schema.columns]
+    return [type_.into(column or type_.sql) for type_ in types]
+
+
+def cells_of_twin(row, writers):
+    """The values that the sink's plan writes; None where one is refused."""
+    try:
+        return [None if value is None else write(value) for write, value in zip(writers, row.values(), strict=True)]
+    except (UnstorableError, RecordError, ValueError, TypeError, OverflowError):  # ``records.change`` names them
+        return None
+
+
 def line_of_twin(row):
     """The line that psycopg writes of the values that the sink's plan writes; None where they refuse one."""
-    try:
-        cells = [
-            None if value is None else write(value)
-            for write, value in zip(writers(row.shape.schema), row.values(), strict=True)
-        ]
-    except (UnstorableError, RecordError, ValueError, TypeError, OverflowError):  # ``records.change`` names them
+    cells = cells_of_twin(row, writers(row.shape.schema))
+    if cells is None:
         return None
     line = bytearray()
     try:
@@ -149,9 +163,21 @@ def line_of_twin(row):
 def lines_of(folded):
     lane = folded.lane
     made = CopyWriter(lane.layout, lane.shape, writers(lane.shape.schema)).rows(folded)
-    rows = None if made is None else b"".join(made)
+    rows = None if made is None else b"".join(part.text for part in made)
     keys = CopyWriter(lane.key_layout, lane.key_shape, writers(lane.key_shape.schema)).keys(folded)
-    return rows, keys
+    return rows, keys.text
+
+
+def values_of(folded, column):
+    """The statement of one row."""
+    lane = folded.lane
+    made = ValuesWriter(lane.layout, lane.shape, mysql_writers(lane.shape.schema, column)).rows(folded)
+    return made and [text for lines in made for text in line_statements(b"INSERT ", b";", lines, 1 << 30)]
+
+
+def values_of_twin(row, column):
+    cells = cells_of_twin(row, mysql_writers(row.shape.schema, column))
+    return cells and list(statements(b"INSERT ", b";", [cells], 1 << 30))
 
 
 def new_and_others(folded):
@@ -179,6 +205,8 @@ def both_agree(topic, raw):
     record = topic.read(raw)
     assert repr(batch[0]) == repr(record)  # NaN equals nothing
     assert lines_of(folded[TOPIC])[0] == line_of_twin(record.after)
+    for column in ("", "longtext"):
+        assert values_of(folded[TOPIC], column) == values_of_twin(record.after, column)
     assert documents_of(folded[TOPIC]) == document_of_twin(record)
 
 
@@ -265,9 +293,7 @@ def test_rows_are_new_whose_first_record_says_so_or_whose_key_the_batch_removes(
     topic = Topic([(25, -1)], value=value)
     folded, left = topic.batch([topic.raw(op, ["7", op]) for op in ops]).fold()
     assert not left
-    assert [len(lines.splitlines()) for lines in new_and_others(folded[TOPIC])] == (
-        [0, 0] if ops[-1] == "d" else [new, 1 - new]
-    )
+    assert [len(lines) for lines in new_and_others(folded[TOPIC])] == ([0, 0] if ops[-1] == "d" else [new, 1 - new])
 
 
 def _change(topic, raw):
@@ -312,6 +338,32 @@ def test_a_delete_whose_old_row_holds_only_the_key_needs_no_twin():
     folded, left = topic.batch([raw, lacking]).fold()
     assert not left
     assert (folded[TOPIC].rows, folded[TOPIC].removed) == (0, 1)
+
+
+@pytest.mark.parametrize("packet", [1 << 30, 3_000_000, 400_000, 100_000])
+def test_F132_statements_are_cut_where_the_twin_cuts_them(packet):
+    """And a row that no packet holds is refused by both."""
+    topic = Topic([(25, -1)])
+    sizes = random.Random(packet).choices([0, 1, 50_000, 99_000, 100_100], [5, 5, 3, 3, 1], k=40)
+    raws = [topic.raw("c", [str(i), "'" * (size // 2)]) for i, size in enumerate(sizes)]
+    folded = topic.batch(raws).fold()[0][TOPIC]
+    lane, writers = folded.lane, mysql_writers(folded.lane.shape.schema, "")
+    lines, none = ValuesWriter(lane.layout, lane.shape, writers).rows(folded)
+    rows = [cells_of_twin(topic.read(raw).after, writers) for raw in raws]
+    made = until_refused(line_statements(b"INSERT ", b";", lines, packet))
+    assert made == until_refused(statements(b"INSERT ", b";", rows, packet))
+    assert isinstance(made[-1], str) == (packet == 100_000)
+    assert not none
+
+
+def until_refused(made):
+    """What was made, and the words of the refusal behind it."""
+    found = []
+    try:
+        found.extend(iter(made))
+    except BadRowsError as error:
+        found.append(str(error))
+    return found
 
 
 def test_a_record_that_a_transform_sends_elsewhere_is_found_under_its_new_topic():
