@@ -11,6 +11,7 @@ import json
 import random
 from contextlib import suppress
 from dataclasses import replace
+from decimal import Context, Decimal
 from functools import partial
 from pathlib import Path
 
@@ -25,10 +26,10 @@ from connect.api import TopicPartition
 from connect.compiled import COMPILED
 from connect.errors import ConnectError, RecordError
 from connect.kafka.consumer import Raw
-from connect.record import ChangeEvent, Op, Row
+from connect.record import ChangeEvent, Op, Row, plain_shape
 from connect.schema.avro import AvroFormat
 from connect.schema.formats import SourceBlock
-from connect.schema.model import TableId
+from connect.schema.model import DECIMAL, Field, Kind, TableId, TableSchema, Type
 from connect.schema.reader import RecordReader
 from connectors.elasticsearch.bulk import Action
 from connectors.elasticsearch.document import DocumentWriter, document_id, encode, version_of
@@ -90,16 +91,20 @@ class Topic:
     """A table's topic: makes its records, and reads them both ways."""
 
     def __init__(self, columns, key=(20, -1), value="envelope", **modes):
-        self.registry = Registry()
         named = [ShapeColumn("id", *key), *(ShapeColumn(f"c{i}", *column) for i, column in enumerate(columns))]
-        self.shape = build_shape(TABLE, named, ("id",), None, CATALOG, TypeOptions(**modes), COPY_ROW)
+        self._take(build_shape(TABLE, named, ("id",), None, CATALOG, TypeOptions(**modes), COPY_ROW), value)
+
+    def _take(self, shape, value):
+        self.registry, self.shape, self.offset = Registry(), shape, 0
         encoder = AvroFormat(self.registry).encoder(TOPIC, self.shape, BLOCK, value)
         self.encoder = getattr(encoder, "twin", encoder)
         self.reader = RecordReader(self.registry)
-        self.offset = 0
+
+    def row(self, cells):
+        return Row(self.shape, "\t".join("\\N" if cell is None else _escaped(cell) for cell in cells).encode() + b"\n")
 
     def raw(self, op, cells):
-        row = Row(self.shape, "\t".join("\\N" if cell is None else _escaped(cell) for cell in cells).encode() + b"\n")
+        row = self.row(cells)
         before, after = (row, None) if op == "d" else (None, row)
         event = ChangeEvent(Op(op), self.shape, before, after, SOURCE, 1_763_737_401_000_123, 741, 3, None)
         value = self.encoder.value(event, 1_763_737_401_000_999)
@@ -123,6 +128,17 @@ class Topic:
                 batch.append(raws[number], self.read(raws[number]), passes=True)
             number += 1
         return batch
+
+
+class PlainTopic(Topic):
+    """One column of a logical type, with any value that Avro holds."""
+
+    def __init__(self, type_):
+        columns = (Field("id", Type(Kind.INT64), optional=False), Field("c0", type_))
+        self._take(plain_shape(TableSchema(TABLE, columns, ("id",))), "envelope")
+
+    def row(self, cells):
+        return Row(self.shape, cells)
 
 
 def _escaped(text):
@@ -204,10 +220,19 @@ def both_agree(topic, raw):
     assert not left
     record = topic.read(raw)
     assert repr(batch[0]) == repr(record)  # NaN equals nothing
-    assert lines_of(folded[TOPIC])[0] == line_of_twin(record.after)
-    for column in ("", "longtext"):
-        assert values_of(folded[TOPIC], column) == values_of_twin(record.after, column)
+    _same_rows(folded[TOPIC], record.after)
     assert documents_of(folded[TOPIC]) == document_of_twin(record)
+
+
+def both_agree_on_rows(topic, raw):
+    """One row record, by the writers of the SQL sink."""
+    _same_rows(topic.batch([raw]).fold()[0][TOPIC], topic.read(raw).after)
+
+
+def _same_rows(folded, row):
+    assert lines_of(folded)[0] == line_of_twin(row)
+    for column in ("", "longtext"):
+        assert values_of(folded, column) == values_of_twin(row, column)
 
 
 @pytest.mark.parametrize("modes", MODES, ids=repr)
@@ -255,6 +280,99 @@ def test_moments_are_written_as_the_twins_write_them(number, oid, modes):
         both_agree(topic, changed)
     assert field.name == "c0"
     assert folded.rows == 1
+
+
+CLOCKS = ["", "T10:11:12", "T10:11:12.5", "T10:11:12.123456", "T10:11:12.1234567", "T10:11", "T10:11:12.", "infinity"]
+DAYS = ["2026-11-21", "0000-11-21", "0001-01-01", "-0044-03-15", "12026-11-21", "2026-1-21", "2026-11-2x", "9999-12-31"]
+ENDS = ["", "Z", "+02:00", "-07:00", "z", " ", "ZZ", " BC"]
+ISO = [f"io.debezium.time.{name}" for name in ("ZonedTimestamp", "IsoTimestamp", "IsoDate", "ZonedTime", "IsoTime")]
+NUMBERS = [
+    *((f"io.debezium.time.{name}", Kind.INT64) for name in ("Timestamp", "MicroTimestamp", "NanoTimestamp")),
+    *((f"io.debezium.time.{name}", Kind.INT64) for name in ("MicroTime", "NanoTime")),
+    *((f"io.debezium.time.{name}", Kind.INT32) for name in ("Date", "Time", "Year")),
+    *((f"org.apache.kafka.connect.data.{name}", Kind.INT32) for name in ("Date", "Time")),
+    ("org.apache.kafka.connect.data.Timestamp", Kind.INT64),
+]
+
+
+class Untouched:
+    """Stands for a writer, and is not to be called."""
+
+    def __init__(self, write):
+        self.write = write
+
+    def __hash__(self):
+        return hash(self.write)
+
+    def __eq__(self, other):
+        return self.write == other
+
+    def __call__(self, value):
+        raise AssertionError(value)
+
+
+PLAIN = [
+    (Type(Kind.BOOLEAN), True),
+    (Type(Kind.INT16), 7),
+    (Type(Kind.INT64), -7),
+    (Type(Kind.STRING), "it's \\"),
+    (Type(Kind.BYTES), b"\0'\\"),
+    (Type(Kind.BYTES, name=DECIMAL, parameters=(("scale", "9"),)), Decimal("0.000000001")),
+    *((Type(kind, name=name), 1) for name, kind in NUMBERS if not name.endswith("Year")),
+    *((Type(Kind.STRING, name=name), "2026-11-21T10:11:12.123456Z") for name in ISO[:2]),
+    (Type(Kind.STRING, name=ISO[2]), "2026-11-21Z"),
+    *((Type(Kind.STRING, name=name), "10:11:12Z") for name in ISO[3:]),
+]
+
+
+FLOATS = [(Type(Kind.FLOAT32), 0.1, ""), (Type(Kind.FLOAT64), 0.1, "")]  # as texts they are Python's
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "column"),
+    [*FLOATS, *((*plain, column) for plain in PLAIN for column in ("", "longtext"))],
+    ids=repr,
+)
+def test_plain_values_become_values_without_python(type_, value, column):
+    topic = PlainTopic(type_)
+    folded = topic.batch([topic.raw("c", [1, value])]).fold()[0][TOPIC]
+    writers = map(Untouched, mysql_writers(folded.lane.shape.schema, column))
+    assert ValuesWriter(folded.lane.layout, folded.lane.shape, writers).rows(folded)
+
+
+@pytest.mark.parametrize("name", ISO)
+@pytest.mark.parametrize("day", [*DAYS, ""])
+def test_iso_texts_are_written_as_the_twins_write_them(name, day):
+    topic = PlainTopic(Type(Kind.STRING, name=name))
+    for clock in CLOCKS:
+        for end in ENDS:
+            text = f"{day}{clock if day else clock.removeprefix('T')}{end}"
+            both_agree_on_rows(topic, topic.raw("c", [1, text]))
+
+
+@pytest.mark.parametrize(("name", "kind"), NUMBERS)
+@given(st.data())
+def test_numbers_of_moments_are_written_as_the_twins_write_them(name, kind, data):
+    topic = PlainTopic(Type(kind, name=name))
+    end = 2**63 if kind is Kind.INT64 else 2**31
+    edges = [0, 1, 1900, 86_400, 86_400_000, 86_400_000_000, 86_400_000_000_000, 253_402_300_800, end]
+    near = st.sampled_from(edges).flatmap(lambda edge: st.integers(edge - 2, edge + 2))
+    number = data.draw(st.integers(-end, end - 1) | near | near.map(int.__neg__) | st.integers(-(10**6), 10**6))
+    both_agree_on_rows(topic, topic.raw("c", [1, min(max(number, -end), end - 1)]))
+
+
+@given(st.binary(), st.floats(width=32))
+def test_bytes_and_floats_are_written_as_the_twins_write_them(data, real):
+    for type_, value in ((Type(Kind.BYTES), data), (Type(Kind.FLOAT32), real), (Type(Kind.FLOAT64), real)):
+        topic = PlainTopic(type_)
+        both_agree_on_rows(topic, topic.raw("c", [1, value]))
+
+
+@given(st.integers(-(2**130), 2**130), st.integers(0, 40), st.booleans())
+def test_decimals_are_written_as_the_twins_write_them(unscaled, scale, bounded):
+    most = (("connect.decimal.precision", "38"),) if bounded else ()
+    topic = PlainTopic(Type(Kind.BYTES, name=DECIMAL, parameters=(("scale", str(scale)), *most)))
+    both_agree_on_rows(topic, topic.raw("c", [1, Decimal(unscaled).scaleb(-scale, Context(prec=100))]))
 
 
 def _zigzag(number):
@@ -424,7 +542,7 @@ def test_F110_damaged_bytes_are_taken_only_if_the_twin_reads_them(topics, data):
     assert not left
     assert folded[TOPIC].rows == (record.after is not None)
     if record.after is not None:
-        assert lines_of(folded[TOPIC])[0] == line_of_twin(record.after)
+        _same_rows(folded[TOPIC], record.after)
 
 
 def _damaged(data, payload):
