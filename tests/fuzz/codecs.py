@@ -40,10 +40,15 @@ from connectors.postgres.spool import TransactionSpool
 from connectors.postgres.stream_c import Burst
 from connectors.postgres.types import TypeCatalog, TypeOptions
 from connectors.sql.copy_c import CopyWriter
+from connectors.sql.mysql_types import MYSQL
+from connectors.sql.mysql_types import column_type as mysql_type
 from connectors.sql.postgres_types import column_type
+from connectors.sql.values_c import ValuesWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from connectors.sql.lines_c import LineWriter
 
 DATA: Final = Path(__file__).parents[1] / "data" / "postgres_vectors.tsv"
 TABLE: Final = TableId("public", "things")
@@ -187,7 +192,7 @@ class Schemas:
 
 
 def records(frames: Frames) -> Iterator[None]:
-    """Damaged keys and values of a topic, folded and written as COPY lines and bulk documents."""
+    """Damaged keys and values of a topic, folded and written as COPY lines, VALUES and bulk documents."""
     place = TopicPartition("shop.public.things", "id", 0)
     while True:
         columns, cells = frames.columns()
@@ -208,14 +213,18 @@ def records(frames: Frames) -> Iterator[None]:
         if folded is None:
             continue
         lane, schema = folded.lane, folded.lane.shape.schema
-        writer = CopyWriter(lane.layout, lane.shape, [column_type(field.type).write for field in schema.columns])
+        types = [field.type for field in schema.columns]
+        rows = (
+            CopyWriter(lane.layout, lane.shape, [column_type(type_).write for type_ in types]),
+            ValuesWriter(lane.layout, lane.shape, [mysql_type(type_, MYSQL).write for type_ in types]),
+        )
         lines = DocumentLines(lane, "things", 1)
         for _ in range(200):
-            _record(frames, reader, whole, writer, lines)
+            _record(frames, reader, whole, rows, lines)
             yield
 
 
-def _record(frames: Frames, reader: RecordReader, whole: Raw, writer: CopyWriter, lines: DocumentLines) -> None:
+def _record(frames: Frames, reader: RecordReader, whole: Raw, rows: Sequence[LineWriter], lines: DocumentLines) -> None:
     key, value = whole.key or b"", whole.value or b""
     if frames.random.random() < 0.1:
         key = key[:5] + frames.damaged(key[5:])
@@ -226,7 +235,8 @@ def _record(frames: Frames, reader: RecordReader, whole: Raw, writer: CopyWriter
     read = outcome(reader.read, raw.place.topic, 0, *raw[1:])
     assert isinstance(read, SinkRecord), (read, raw)
     for folded in batch.fold()[0].values():
-        writer.rows(folded)
+        for writer in rows:
+            writer.rows(folded)
         lines.pack(folded, 0, 10, 1_000_000)
 
 

@@ -9,87 +9,41 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from connect.api import SinkContext, TopicPartition
+from connect.api import SinkContext
 from connect.compiled import COMPILED
-from connect.kafka.consumer import Raw
-from connect.record import ChangeEvent, Op, plain_row, plain_shape
-from connect.schema.avro import AvroFormat
-from connect.schema.formats import SourceBlock
-from connect.schema.model import Field, Kind, TableId, TableSchema, Type
-from connect.schema.reader import RecordReader
-from connectors.postgres.source import PostgresSource
+from connect.schema.model import Field, Kind, Type
 from connectors.sql import PLUGIN, SqlConfig, SqlTarget
 from connectors.sql.targets import Direct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tests.integration.conftest import AvroTopic
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="batches are folded by compiled code only")
-TABLE = TableId("public", "orders")
 COLUMNS = (Field("id", Type(Kind.INT64), optional=False), Field("name", Type(Kind.STRING)))
-TOPIC = "shop.public.orders"
-PLACE = TopicPartition(TOPIC, "id", 0)
-SOURCE = SourceBlock(connector="postgresql", name="shop", database="shop", fields=PostgresSource.source_fields)
-
-FROM = ("public", "orders", 7, 7, None, None, None)  # the source block
-
-
-class Registry:
-    """Keeps schemas by the ids that it gives."""
-
-    is_down = False
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def schema_id(self, _name: str, text: str) -> int:
-        if text not in self.texts:
-            self.texts.append(text)
-        return self.texts.index(text)
-
-    def schema_text(self, schema_id: int) -> str:
-        return self.texts[schema_id]
 
 
 class World:
     """A schema in Postgres, a sink into it, and batches of Avro records as a task makes them."""
 
-    def __init__(self, postgres: str) -> None:
+    def __init__(self, postgres: str, topic: AvroTopic) -> None:
         self.name = f"g_{uuid.uuid4().hex[:10]}"
         self.sql = psycopg.connect(postgres, autocommit=True)
         self.sql.execute(f"CREATE SCHEMA {self.name}")
-        registry: Any = Registry()
-        self.shape = plain_shape(TableSchema(TABLE, COLUMNS, ("id",)))
-        encoder: Any = AvroFormat(registry).encoder(TOPIC, self.shape, SOURCE)
-        self.encoder = getattr(encoder, "twin", encoder)
-        self.reader = RecordReader(registry)
-        self.offset = 0
+        self.topic = topic
         config = SqlConfig.model_validate({"url": postgres, "schema": self.name})
         context = SinkContext("g", "warehouse", lambda _: SqlTarget(), lambda: False)
         self.sink: Any = PLUGIN.build(config, context)
-        self.sink.open([PLACE])
+        self.sink.open([topic.place])
 
     def write(self, changes: Iterable[tuple[str, int, str | None]]) -> None:
         """Each change is (op, id, name); op "t" is a tombstone."""
-        batch: Any = self.reader.batch()
-        raws = [self._raw(*change) for change in changes]
-        number = 0
-        while (number := batch.extend(raws, number)) < len(raws):
-            batch.append(raws[number], self.reader.read(TOPIC, 0, *raws[number][1:]), passes=True)
-            number += 1
-        assert self.sink.write(batch, {PLACE: self.offset}, frozenset()).failures == ()
-
-    def _raw(self, op: str, key: int, name: str | None) -> Raw:
-        row = plain_row(self.shape.schema, (key, name))
-        before, after = (row, None) if op in "dt" else (None, row)
-        event = ChangeEvent(Op("d" if op == "t" else op), self.shape, before, after, FROM, 7, 7)
-        value = None if op == "t" else self.encoder.value(event, 7)
-        self.offset += 1
-        return Raw(PLACE, self.offset - 1, 7, self.encoder.key(row), value)
+        assert self.topic.write(self.sink, changes).failures == ()
 
     @property
     def direct(self) -> Direct:
-        return Direct(self.sink._targets.by_topic[TOPIC].direct)
+        return Direct(self.sink._targets.by_topic[self.topic.place.topic].direct)
 
     def rows(self) -> dict[int, str | None]:
         return dict(self.sql.execute(f"SELECT id, name FROM {self.name}.orders").fetchall())
@@ -101,8 +55,8 @@ class World:
 
 
 @pytest.fixture
-def world(postgres: str) -> Iterator[World]:
-    made = World(postgres)
+def world(postgres: str, avro_topic: Callable[..., AvroTopic]) -> Iterator[World]:
+    made = World(postgres, avro_topic(*COLUMNS))
     yield made
     made.close()
 
