@@ -60,7 +60,7 @@ class Plan:
 
 
 class Direct(IntEnum):
-    """Which rows COPY may bring straight into a table: it takes none whose key is there already."""
+    """Which rows may be loaded straight into a table: a load takes none whose key is there already."""
 
     NONE = 0
     NEW = 1  # those that the log says are new
