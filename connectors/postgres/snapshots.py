@@ -330,7 +330,8 @@ class PostgresSnapshots:
             connection.cancel_safe()
             while stream_c.Burst().copy_out(at, max_bytes) > 0:
                 pass
-        while (end := pgconn.get_result()) is not None:
+        ends = list(iter(pgconn.get_result, None))  # to the last: the connection would not be fit for another query
+        for end in ends:
             if end.status == ExecStatus.FATAL_ERROR and not cut:
                 raise psycopg.errors.error_from_result(end)
         return lines, cut

@@ -298,11 +298,10 @@ def test_a_query_over_its_budget_asks_for_fewer_rows(world, open_snapshots):
     world.sql("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     options = {"public.t": TableOptions(where="pg_sleep(5) IS NOT NULL")}
     _, snapshots = open_snapshots(options=options, snapshot={"max_query": "100ms"})
-    with pytest.raises(Retriable) as over:
-        snapshots.read_chunk(T, None, 10, PLENTY)
-    assert over.value.code == "query_budget"
-    with pytest.raises(Retriable):
-        snapshots.read_chunk(T, None, 10, PLENTY)  # the connection is fit for another try
+    for _ in range(2):  # the connection is fit for another try
+        with pytest.raises(Retriable) as over:
+            snapshots.read_chunk(T, None, 10, PLENTY)
+        assert over.value.code == "query_budget"
 
 
 def test_only_rows_of_the_condition_are_read(world, open_snapshots):
