@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 SENDS_GENERATED: Final = 180_000
 
+# What a transaction that reads rows says first; F31: an error rather than fewer rows.
+READ_ONLY: Final = (
+    b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '2s';"
+    b" SET LOCAL row_security = off"
+)
+
 
 class Reading(NamedTuple):
     """How a table is read: what its catalog, its publication and the file say, in one database snapshot.
@@ -69,16 +75,19 @@ def chunk_order(table: CatalogTable, columns: Sequence[CatalogColumn]) -> tuple[
 
 def chunk_query(reading: Reading, after: Key | None, limit: int) -> sql.Composed:
     """The next rows after a key, in the order of the column's own type and collation."""
-    conditions = []
-    if after is not None:
-        conditions.append(
-            sql.SQL("({}) > ({})").format(_names(reading.order), _literals(reading, reading.order, after))
-        )
-    return _copy(
-        reading,
-        conditions,
-        sql.SQL(" ORDER BY {} LIMIT {}").format(_names(reading.order), sql.Literal(limit)),
-    )
+    return _copy(reading, _beyond(reading, after), _ordered(reading, sql.SQL(" LIMIT {}").format(limit)))
+
+
+def range_query(reading: Reading, after: Key | None, last: Key) -> sql.Composed:
+    """The rows after a key up to another one."""
+    up_to = sql.SQL("({}) <= ({})").format(_names(reading.order), _literals(reading, reading.order, last))
+    return _copy(reading, [*_beyond(reading, after), up_to], _ordered(reading, sql.SQL("")))
+
+
+def bound_query(reading: Reading, after: Key | None, rows: int) -> sql.Composed:
+    """The key of the row that is so many rows after a key; no row where fewer are left."""
+    tail = _ordered(reading, sql.SQL(" OFFSET {} LIMIT 1").format(rows - 1))
+    return _select(reading, reading.order, _beyond(reading, after), tail)
 
 
 def keys_query(reading: Reading, keys: Sequence[Key]) -> sql.Composed:
@@ -94,19 +103,32 @@ def whole_query(reading: Reading) -> sql.Composed:
     return _copy(reading, [], sql.SQL(""))
 
 
+def _beyond(reading: Reading, after: Key | None) -> list[sql.Composed]:
+    if after is None:
+        return []
+    return [sql.SQL("({}) > ({})").format(_names(reading.order), _literals(reading, reading.order, after))]
+
+
+def _ordered(reading: Reading, tail: sql.Composable) -> sql.Composed:
+    return sql.SQL(" ORDER BY {}{}").format(_names(reading.order), tail)
+
+
 def _copy(reading: Reading, conditions: list[sql.Composed], tail: sql.Composable) -> sql.Composed:
+    names = [column.name for column in reading.columns]
+    return sql.SQL("COPY ({}) TO STDOUT").format(_select(reading, names, conditions, tail))
+
+
+def _select(
+    reading: Reading, names: Sequence[str], conditions: list[sql.Composed], tail: sql.Composable
+) -> sql.Composed:
     # Children of an inherited table have tables of their own in the stream; partitions come under their root.
     only = sql.SQL("ONLY ") if reading.table.kind == "r" else sql.SQL("")
     parts: list[sql.Composable] = [*conditions]
     own = (reading.where, reading.row_filter)
     parts += [sql.SQL("({})").format(sql.SQL(condition)) for condition in own if condition]
     where = sql.SQL(" WHERE ") + sql.SQL(" AND ").join(parts) if parts else sql.SQL("")
-    return sql.SQL("COPY (SELECT {} FROM {}{}{}{}) TO STDOUT").format(
-        _names([column.name for column in reading.columns]),
-        only,
-        sql.Identifier(*reading.table.table),
-        where,
-        tail,
+    return sql.SQL("SELECT {} FROM {}{}{}{}").format(
+        _names(names), only, sql.Identifier(*reading.table.table), where, tail
     )
 
 

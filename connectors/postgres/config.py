@@ -42,9 +42,13 @@ class SnapshotReads(Model):
 
     Attributes:
         max_query: A chunk's query may run so long; then it is cancelled and asked for fewer rows.
+        readers: So many connections read a chunk at once, each a range of its keys in the same database snapshot. Pays
+            where the database takes longer to make the rows than the source to publish them (wide rows, TOAST) and
+            both have cores to spare.
     """
 
     max_query: Milliseconds = Field(default=2_000, ge=10)
+    readers: int = Field(default=1, ge=1, le=8)
 
 
 def _publication(value: Any) -> Any:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import psycopg
-from psycopg.pq import ExecStatus
 
 from connect.api.snapshots import Chunk
 from connect.errors import Failed, Retriable
 from connect.record import Row
 from connectors.postgres.catalog import read_types, tables_by_name
-from connectors.postgres.chunk_sql import Reading, chunk_order, chunk_query, keys_query, sent_columns, whole_query
+from connectors.postgres.chunk_sql import READ_ONLY, Reading, chunk_order, keys_query, sent_columns, whole_query
 from connectors.postgres.connection import connect, role_name
+from connectors.postgres.copying import copied
 from connectors.postgres.errors import translate
 from connectors.postgres.keyless import KeylessRows, copy_lines
-from connectors.postgres.libpq import NATIVE, address
+from connectors.postgres.libpq import NATIVE
 from connectors.postgres.position import PostgresPosition, parse_lsn
 from connectors.postgres.publication import published_tables
+from connectors.postgres.readers import Readers
 from connectors.postgres.relations import ShapeColumn, build_shape, catalog_key, quoted
 from connectors.postgres.rows import COPY_ROW
 from connectors.postgres.server import pause, whose, writers
@@ -34,8 +34,6 @@ if NATIVE:
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 
-    from psycopg import sql
-
     from connect.api.position import Position
     from connect.api.snapshots import Key
     from connect.api.tables import TableOptions
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
     from connectors.postgres.config import PostgresConfig
     from connectors.postgres.types import TypeCatalog
 
-_LOCK_TIMEOUT: Final = "2s"
 _WRITERS_PAUSE: Final = 0.05
 # A transaction gives this lock back after it has become visible; every role may see it.
 _RUNNING: Final = """
@@ -79,12 +76,11 @@ class PostgresMark:
         return isinstance(position, PostgresPosition) and position.lsn >= self.lsn
 
 
-class _Enough(Exception):
-    """A chunk has its bytes."""
-
-
 class PostgresSnapshots:
-    """``connect.api.Snapshots`` over a connection of its own; a read that stays open has one more."""
+    """``connect.api.Snapshots`` over a connection of its own; a read that stays open, and each further reader, has one.
+
+    Which reader reads what of a chunk is the matter of ``readers``.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a snapshot reader depends on
         self,
@@ -105,6 +101,7 @@ class PostgresSnapshots:
         self._say = say
         self._stopping = stopping
         self._own: psycopg.Connection[Any] | None = None
+        self._readers = Readers(config, connector)
         self._whole_reads: list[KeylessRows] = []
         self._shapes: dict[tuple[Any, ...], RowShape] = {}
         self._types: TypeCatalog | None = None
@@ -148,18 +145,18 @@ class PostgresSnapshots:
             with self._reading(self._connection(), table) as reading:
                 if not reading.order:
                     raise _no_unique_key(self._connector, table)
-                query = chunk_query(reading, after_key, max_rows)
-                lines, cut = self._copy(query, max_bytes)
-                return self._chunk(reading, lines, done=len(lines) < max_rows and not cut)
+                parts, done = self._readers.read(self._connection(), reading, after_key, max_rows, max_bytes)
+                return self._chunk(reading, parts, done=done)
 
     def read_keys(self, table: TableId, keys: Sequence[Key], max_bytes: int | None = None) -> Chunk:
         """The rows of these keys that exist; see ``connect.api.Snapshots``."""
         with self._errors(f"reading {table} by key", table), self._reading(self._connection(), table) as reading:
-            lines, cut = self._copy(keys_query(reading, keys), max_bytes if len(keys) > 1 else None)
-            if cut:
+            limit = max_bytes if len(keys) > 1 else None
+            rows = copied(self._connection(), self._connector, keys_query(reading, keys), limit)
+            if rows.cut:
                 message = f"{self._connector}: {len(keys)} rows of {table} have more than {max_bytes} bytes"
                 raise Retriable(message, code="query_budget")
-            return self._chunk(reading, lines, done=True)
+            return self._chunk(reading, [rows.lines], done=True)
 
     def read_keyless(self, table: TableId) -> Chunk:
         """A whole table, its rows read while they are iterated, once, over a connection that then closes."""
@@ -194,6 +191,7 @@ class PostgresSnapshots:
         for rows in self._whole_reads:
             rows.close()
         self._whole_reads = []
+        self._readers.close()
         if self._own is not None:
             self._own.close()
             self._own = None
@@ -223,9 +221,7 @@ class PostgresSnapshots:
 
         The table is locked before the database snapshot is taken, so that description and rows are of one moment (N5).
         """
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-        connection.execute("SET LOCAL row_security = off")  # F31: an error rather than fewer rows
+        connection.execute(READ_ONLY)
         try:
             connection.execute(f"LOCK TABLE {quoted(table)} IN ACCESS SHARE MODE".encode())
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
@@ -301,47 +297,13 @@ class PostgresSnapshots:
 
     # Rows.
 
-    def _copy(self, query: sql.Composed, max_bytes: int | None) -> tuple[Sequence[bytes], bool]:
-        """The lines of a COPY, cut after the one that passes ``max_bytes``."""
-        if NATIVE:
-            return self._copy_compiled(query, sys.maxsize if max_bytes is None else max_bytes)
-        lines: list[bytes] = []
-        size = 0
-        with contextlib.suppress(_Enough), self._connection().cursor() as cursor, cursor.copy(query) as copy:
-            for data in copy:
-                line = bytes(data)
-                lines.append(line)
-                size += len(line)
-                if max_bytes is not None and size > max_bytes:
-                    raise _Enough  # psycopg cancels a COPY that is left by an exception
-            return lines, False
-        return lines, True
-
-    def _copy_compiled(self, query: sql.Composed, max_bytes: int) -> tuple[Sequence[bytes], bool]:
-        """The same without an object for each line."""
-        connection = self._connection()
-        pgconn, at = connection.pgconn, address(connection.pgconn, self._connector)
-        result = pgconn.exec_(query.as_bytes(connection))
-        if result.status != ExecStatus.COPY_OUT:
-            raise psycopg.errors.error_from_result(result)
-        lines = stream_c.Burst()
-        cut = lines.copy_out(at, max_bytes) > 0
-        if cut:
-            connection.cancel_safe()
-            while stream_c.Burst().copy_out(at, max_bytes) > 0:
-                pass
-        ends = list(iter(pgconn.get_result, None))  # to the last: the connection would not be fit for another query
-        for end in ends:
-            if end.status == ExecStatus.FATAL_ERROR and not cut:
-                raise psycopg.errors.error_from_result(end)
-        return lines, cut
-
-    def _chunk(self, reading: Reading, lines: Sequence[bytes], *, done: bool) -> Chunk:
+    def _chunk(self, reading: Reading, parts: Sequence[Sequence[bytes]], *, done: bool) -> Chunk:
         rows: Sequence[Row]
-        if NATIVE and isinstance(lines, stream_c.Burst):
-            rows = ChunkRows(stream_c.read_rows(lines, reading.shape, _source_of(reading), reading.ts_us))
+        if NATIVE:
+            bursts = cast("Sequence[stream_c.Burst]", parts)
+            rows = ChunkRows(stream_c.read_rows(bursts, reading.shape, _source_of(reading), reading.ts_us))
         else:
-            rows = [Row(reading.shape, line) for line in lines]
+            rows = [Row(reading.shape, line) for lines in parts for line in lines]
         last = None
         if rows and reading.order:
             index, cells = reading.shape.schema.index, rows[len(rows) - 1].cells

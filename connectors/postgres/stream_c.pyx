@@ -462,17 +462,21 @@ cdef Octets tuple_end(Octets at, Octets end, Py_ssize_t columns) noexcept:
     return at
 
 
-def read_rows(Burst lines, object shape, tuple source, int64_t ts_us):
-    """The lines of a COPY as changes that are reads; ``source`` and ``ts_us`` are those of ``ChangeEvent``."""
+def read_rows(bursts, object shape, tuple source, int64_t ts_us):
+    """The lines of COPYs, one after the other, as changes that are reads; ``source`` and ``ts_us`` are those of
+    ``ChangeEvent``.
+    """
     cdef Changes changes = Changes(None)
     cdef Transaction transaction = Transaction.__new__(Transaction)
     cdef Change* change
-    cdef Py_ssize_t i, group
+    cdef Burst lines
+    cdef Py_ssize_t i, group = -1
     transaction.source, transaction.ts_us = source, ts_us
-    if lines.count:
-        group = changes.open_group(shape, (), None, False)
-    for i in range(lines.count):
-        change = changes.add(group, transaction, lines)
-        change.op = c"r"
-        change.after, change.after_size = lines._start(i), lines._ends[i] - lines._offset(i)
+    for lines in bursts:
+        if lines.count and group < 0:
+            group = changes.open_group(shape, (), None, False)
+        for i in range(lines.count):
+            change = changes.add(group, transaction, lines)
+            change.op = c"r"
+            change.after, change.after_size = lines._start(i), lines._ends[i] - lines._offset(i)
     return changes

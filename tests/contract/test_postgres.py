@@ -89,6 +89,28 @@ class TestPostgres(SourceContract):
         return driver
 
 
+OF_SNAPSHOTS = [
+    name
+    for name, test in inspect.getmembers(SourceContract, inspect.isfunction)
+    if name.startswith("test_") and "snapshots" in inspect.signature(test).parameters
+]
+
+
+@pytest.mark.parametrize("test", OF_SNAPSHOTS)
+def test_three_readers_of_a_chunk_keep_the_contract_too(driver, tmp_path, monkeypatch, test):
+    """In chunks of three rows and more, once the first one has told how wide rows are."""
+    monkeypatch.setattr("connectors.postgres.readers.ROWS_WORTH", 1)
+    driver.options["snapshot"] = {"readers": 3}
+    connector = Connector(driver, tmp_path)
+    given = {"driver": driver, "connector": connector, "size": 3, "snapshots": seven_rows(driver, connector)}
+    run = getattr(SourceContract(), test)
+    try:
+        run(**{name: given[name] for name in inspect.signature(run).parameters})
+    finally:
+        given["snapshots"][1].close()
+        connector.close()
+
+
 class LosesARowAtRestarts(PostgresSource):
     def open(self, resume):
         self._lost = resume is None

@@ -16,12 +16,14 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import fastavro
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connect.api.source import SourceBatch
 from connect.api.tables import TableOptions, View
 from connect.compiled import COMPILED
+from connect.record import plain_shape
 from connect.runtime import stream_writer, table_writer
 from connect.runtime.guest import Guest, TableProgress
 from connect.runtime.keyless import KeylessFilter
@@ -31,7 +33,7 @@ from connect.runtime.table_writer import TableWriter
 from connect.schema import avro
 from connect.schema.avro import AvroFormat, key_subject
 from connect.schema.formats import SourceBlock
-from connect.schema.model import TableId
+from connect.schema.model import Field, Kind, TableId, TableSchema, Type
 from connectors.postgres.assembler import Assembler
 from connectors.postgres.position import PostgresPosition
 from connectors.postgres.relations import Catalog, Relations
@@ -40,7 +42,8 @@ from connectors.postgres.spool import TransactionSpool
 from connectors.postgres.types import TypeCatalog, TypeInfo, TypeOptions
 
 if COMPILED:
-    from connectors.postgres.stream_c import Burst
+    from connect.changes_c import ChunkRows
+    from connectors.postgres.stream_c import Burst, read_rows
 
 NARROW, WIDE, BARE, OTHER = (TableId("public", name) for name in ("narrow", "wide", "bare", "not_captured"))
 OIDS = {NARROW: 7, WIDE: 8, BARE: 9, OTHER: 10}
@@ -264,3 +267,11 @@ def read(payloads, views, value, cuts, most, *, compiled):
         chain.feed(payloads, most)
         chain.take()
     return chain
+
+
+@pytest.mark.skipif(not COMPILED, reason="without compiled code a chunk is a list")
+@given(st.lists(st.lists(st.binary(min_size=1), max_size=5), max_size=4))
+def test_a_chunk_of_several_parts_is_their_lines_one_after_the_other(parts):
+    shape = plain_shape(TableSchema(NARROW, (Field("id", Type(Kind.STRING)),), ("id",)))
+    rows = ChunkRows(read_rows([Burst(lines) for lines in parts], shape, ("public", "narrow"), 77))
+    assert [row.data for row in rows] == [line for lines in parts for line in lines]

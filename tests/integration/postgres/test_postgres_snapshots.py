@@ -15,6 +15,13 @@ T = TableId("public", "t")
 PLENTY = 1 << 30
 
 
+@pytest.fixture(params=[1, 3])
+def readers(request, monkeypatch):
+    """How many read a chunk, whatever its size."""
+    monkeypatch.setattr("connectors.postgres.readers.ROWS_WORTH", 1)
+    return {"readers": request.param}
+
+
 @pytest.fixture
 def open_snapshots(world):
     opened = []
@@ -40,11 +47,11 @@ def read_all(snapshots, table=T, max_rows=100, max_bytes=PLENTY):
         after = chunk.last_key
 
 
-def test_chunks_give_every_row_once(world, open_snapshots):
+def test_chunks_give_every_row_once(world, open_snapshots, readers):
     world.sql(
         "CREATE TABLE t (id int PRIMARY KEY, v text)", "INSERT INTO t SELECT g, 'x' || g FROM generate_series(1, 250) g"
     )
-    _, snapshots = open_snapshots()
+    _, snapshots = open_snapshots(snapshot=readers)
     rows, chunks = read_all(snapshots)
     assert [row["id"] for row in rows] == list(range(1, 251))
     assert chunks == 3
@@ -89,13 +96,13 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("kind", "values"), KEYS, ids=[kind for kind, _ in KEYS])
-def test_N4_keys_of_any_type_go_in_the_databases_own_order(world, open_snapshots, kind, values):
+def test_N4_keys_of_any_type_go_in_the_databases_own_order(world, open_snapshots, readers, kind, values):
     ((collation,),) = world.sql(  # some builds have no ICU, some machines no locales
         "SELECT quote_ident(collname) FROM pg_collation WHERE collencoding IN (-1, 6)"
         " ORDER BY collname = 'en-x-icu' DESC, collname = 'en_US.utf8' DESC, collname = 'C' LIMIT 1"
     )
     world.sql(f"CREATE TABLE t (k {kind.format(collation)} PRIMARY KEY)", f"INSERT INTO t {values}")
-    _, snapshots = open_snapshots()
+    _, snapshots = open_snapshots(snapshot=readers)
     rows, _ = read_all(snapshots, max_rows=29)
     printed = [text for (text,) in world.sql("SET timezone TO 'UTC'", "SELECT format('%s', k) FROM t ORDER BY t.k")]
     assert [snapshots.key_text(row) for row in rows] == [(text,) for text in printed]
@@ -103,12 +110,12 @@ def test_N4_keys_of_any_type_go_in_the_databases_own_order(world, open_snapshots
     assert {snapshots.key_text(row) for row in snapshots.read_keys(T, wanted).rows} == set(wanted)
 
 
-def test_N4_composite_keys(world, open_snapshots):
+def test_N4_composite_keys(world, open_snapshots, readers):
     world.sql(
         "CREATE TABLE t (a text, b int, v int, PRIMARY KEY (b, a))",
         "INSERT INTO t SELECT (g % 13)::text, g % 7, g FROM generate_series(1, 91) g",
     )
-    _, snapshots = open_snapshots()
+    _, snapshots = open_snapshots(snapshot=readers)
     rows, _ = read_all(snapshots, max_rows=10)
     assert [(row["b"], row["a"]) for row in rows] == world.sql("SELECT b, a FROM t ORDER BY b, a")
     assert snapshots.key_text(rows[0]) == (str(rows[0]["b"]), rows[0]["a"])
@@ -304,9 +311,9 @@ def test_a_query_over_its_budget_asks_for_fewer_rows(world, open_snapshots):
         assert over.value.code == "query_budget"
 
 
-def test_only_rows_of_the_condition_are_read(world, open_snapshots):
+def test_only_rows_of_the_condition_are_read(world, open_snapshots, readers):
     world.sql("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 20)")
-    _, snapshots = open_snapshots(options={"public.t": TableOptions(where="id % 2 = 0")})
+    _, snapshots = open_snapshots(options={"public.t": TableOptions(where="id % 2 = 0")}, snapshot=readers)
     assert [row["id"] for row in read_all(snapshots, max_rows=3)[0]] == list(range(2, 21, 2))
 
 

@@ -3,7 +3,16 @@ import pytest
 from connect.record import plain_shape
 from connect.schema.model import Field, Kind, TableId, TableSchema, Type
 from connectors.postgres.catalog import CatalogColumn, CatalogTable
-from connectors.postgres.chunk_sql import Reading, chunk_order, chunk_query, keys_query, sent_columns, whole_query
+from connectors.postgres.chunk_sql import (
+    Reading,
+    bound_query,
+    chunk_order,
+    chunk_query,
+    keys_query,
+    range_query,
+    sent_columns,
+    whole_query,
+)
 from connectors.postgres.visibility import DatabaseSnapshot
 
 EVIL = 'x"; DROP TABLE y;--'
@@ -36,6 +45,18 @@ def test_N4_the_first_chunk_is_in_the_order_of_the_key():
 def test_N4_the_database_compares_keys_in_the_columns_own_types():
     query = chunk_query(reading(*AB), ("it's", "7"), 10).as_string()
     assert """ WHERE ("a", "b") > ('it''s'::character varying(9), '7'::integer) ORDER BY""" in query
+
+
+def test_N4_a_range_ends_with_its_last_key():
+    query = range_query(reading(*AB, where="b > 1"), ("x", "1"), ("y", "2")).as_string()
+    bounds = '("a", "b") > (\'x\'::character varying(9), \'1\'::integer) AND ("a", "b") <= (\'y\'::c'
+    assert f" WHERE {bounds}" in query
+    assert query.endswith("""'2'::integer) AND (b > 1) ORDER BY "a", "b") TO STDOUT""")
+
+
+def test_N4_a_bound_is_a_key_of_the_rows_that_are_read():
+    query = bound_query(reading(*AB, where="b > 1"), None, 10).as_string()
+    assert query == 'SELECT "a", "b" FROM ONLY "s"."t" WHERE (b > 1) ORDER BY "a", "b" OFFSET 9 LIMIT 1'
 
 
 def test_rows_are_read_by_key():
