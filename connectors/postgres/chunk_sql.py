@@ -18,8 +18,8 @@ SENDS_GENERATED: Final = 180_000
 
 # What a transaction that reads rows says first; F31: an error rather than fewer rows.
 READ_ONLY: Final = (
-    b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '2s';"
-    b" SET LOCAL row_security = off"
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '2s';"
+    " SET LOCAL row_security = off"
 )
 
 
@@ -78,10 +78,10 @@ def chunk_query(reading: Reading, after: Key | None, limit: int) -> sql.Composed
     return _copy(reading, _beyond(reading, after), _ordered(reading, sql.SQL(" LIMIT {}").format(limit)))
 
 
-def range_query(reading: Reading, after: Key | None, last: Key) -> sql.Composed:
-    """The rows after a key up to another one."""
+def range_query(reading: Reading, after: Key | None, last: Key, limit: int) -> sql.Composed:
+    """The rows after a key up to another one; ``limit`` also tells the planner that they are few."""
     up_to = sql.SQL("({}) <= ({})").format(_names(reading.order), _literals(reading, reading.order, last))
-    return _copy(reading, [*_beyond(reading, after), up_to], _ordered(reading, sql.SQL("")))
+    return _copy(reading, [*_beyond(reading, after), up_to], _ordered(reading, sql.SQL(" LIMIT {}").format(limit)))
 
 
 def bound_query(reading: Reading, after: Key | None, rows: int) -> sql.Composed:

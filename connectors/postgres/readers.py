@@ -21,7 +21,6 @@ from connectors.postgres.chunk_sql import READ_ONLY, bound_query, chunk_query, r
 from connectors.postgres.connection import connect
 from connectors.postgres.copying import copied
 from connectors.postgres.errors import UNREACHABLE
-from connectors.postgres.relations import quoted
 from connectors.postgres.server import row as one_row
 from connectors.postgres.visibility import DatabaseSnapshot
 
@@ -133,20 +132,22 @@ class Readers:
 
     def _join(self, other: psycopg.Connection[Any], reading: Reading, snapshot: str) -> None:
         """Read on as the lead does: its database snapshot, its limits, its lock (N5)."""
-        other.execute(READ_ONLY)
+        statements = sql.SQL(
+            "{}; SET TRANSACTION SNAPSHOT {}; SET LOCAL statement_timeout = {};"
+            " LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT"
+        )
+        table, budget = sql.Identifier(*reading.table.table), self._config.snapshot.max_query
         try:
-            other.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+            other.execute(statements.format(sql.SQL(READ_ONLY), snapshot, budget, table))
         except (
             psycopg.errors.InvalidParameterValue,
             psycopg.errors.UndefinedObject,
             psycopg.errors.ObjectNotInPrerequisiteState,
         ) as error:
             raise self._elsewhere(reading, str(error.diag.message_primary)) from None
-        other.execute(f"LOCK TABLE {quoted(reading.table.table)} IN ACCESS SHARE MODE NOWAIT".encode())
         (seen,) = one_row(other, "SELECT pg_catalog.pg_current_snapshot()::text")
         if DatabaseSnapshot.parse(seen) != reading.snapshot:
             raise self._elsewhere(reading, "it sees another database snapshot")
-        other.execute(f"SET LOCAL statement_timeout = {self._config.snapshot.max_query:d}".encode())
 
     def _elsewhere(self, reading: Reading, why: str) -> Retriable:
         return Retriable(
@@ -163,9 +164,14 @@ class Readers:
         rows: int,
         max_bytes: int,
     ) -> tuple[list[Copied], bool]:
-        """One range by each connection; the chunk ends where one is cut."""
-        last = rows - rows // self._config.snapshot.readers * (len(starts) - 1)
-        queries = [range_query(reading, after, key) for after, key in itertools.pairwise(starts) if key is not None]
+        """One range by each connection. The chunk ends where one is cut, or has more rows than the lead found there.
+
+        A condition such as ``expires < now()`` is another one in each transaction.
+        """
+        share = rows // self._config.snapshot.readers
+        last = rows - share * (len(starts) - 1)
+        ends = itertools.pairwise(starts)
+        queries = [range_query(reading, after, key, share + 1) for after, key in ends if key is not None]
         queries.append(chunk_query(reading, starts[-1], last))
         most = max_bytes // len(connections)
         name = f"snapshot {self._connector} range"
@@ -176,10 +182,10 @@ class Readers:
             ]
             parts = [copied(connections[0], self._connector, queries[0], most)]
         parts += [future.result() for future in running]
-        cut = next((number for number, part in enumerate(parts) if part.cut), None)
-        if cut is not None:
-            return parts[: cut + 1], False
-        return parts, len(parts[-1].lines) < last
+        for number, part in enumerate(parts[:-1], 1):
+            if part.cut or len(part.lines) > share:
+                return parts[:number], False
+        return parts, len(parts[-1].lines) < last and not parts[-1].cut
 
 
 def _key(lead: psycopg.Connection[Any], query: sql.Composed) -> Key | None:

@@ -141,6 +141,17 @@ def test_the_chunk_ends_where_a_range_has_its_bytes(world, open_snapshots):
     assert every == list(range(1, 121))
 
 
+def test_a_condition_that_is_another_one_in_each_transaction_loses_no_row(world, open_snapshots):
+    """As ``expires < now()`` is: the ranges of the others have rows that the lead did not count."""
+    world.sql(*HUNDRED)
+    reader = open_snapshots(3)
+    reader.read_chunk(T, None, 10, PLENTY)
+    reader._tables[T] = TableOptions(where=f"id % 2 = 0 OR pg_backend_pid() <> {reader._own.info.backend_pid}")
+    chunk = reader.read_chunk(T, ("10",), 30, PLENTY)
+    assert [row["id"] for row in chunk.rows] == [*range(12, 31, 2), *range(31, 42)]
+    assert (chunk.last_key, chunk.done) == (("41",), False)
+
+
 def test_wide_rows_are_shared_out_below_the_limit_of_bytes(world, open_snapshots):
     world.sql(TABLES["int"][0], "INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 500) g")
     reader = open_snapshots(2)

@@ -48,10 +48,10 @@ def test_N4_the_database_compares_keys_in_the_columns_own_types():
 
 
 def test_N4_a_range_ends_with_its_last_key():
-    query = range_query(reading(*AB, where="b > 1"), ("x", "1"), ("y", "2")).as_string()
+    query = range_query(reading(*AB, where="b > 1"), ("x", "1"), ("y", "2"), 9).as_string()
     bounds = '("a", "b") > (\'x\'::character varying(9), \'1\'::integer) AND ("a", "b") <= (\'y\'::c'
     assert f" WHERE {bounds}" in query
-    assert query.endswith("""'2'::integer) AND (b > 1) ORDER BY "a", "b") TO STDOUT""")
+    assert query.endswith("""'2'::integer) AND (b > 1) ORDER BY "a", "b" LIMIT 9) TO STDOUT""")
 
 
 def test_N4_a_bound_is_a_key_of_the_rows_that_are_read():
