@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     from connectors.postgres.config import PostgresConfig
     from connectors.postgres.copying import Copied
 
-# What a chunk must have for several readers to gain more than bounds and snapshots cost.
-ROWS_WORTH: Final = 10_000
-BYTES_WORTH: Final = 1_048_576
+# What a chunk must have for several readers to gain more than bounds and snapshots cost; with 1 MB they lost.
+BYTES_WORTH: Final = 4 * 1_048_576
 
 
 class Readers:
@@ -88,7 +87,7 @@ class Readers:
         if width is None or self._config.snapshot.readers == 1:
             return 0
         rows = min(max_rows, max_bytes * 3 // 4 // width)
-        return rows if rows >= ROWS_WORTH or rows * width >= BYTES_WORTH else 0
+        return rows if rows * width >= BYTES_WORTH else 0
 
     def _bounds(self, lead: psycopg.Connection[Any], reading: Reading, after: Key | None, rows: int) -> list[Key]:
         """The last key of each range but the last; fewer where fewer rows are left."""

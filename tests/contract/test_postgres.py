@@ -99,7 +99,7 @@ OF_SNAPSHOTS = [
 @pytest.mark.parametrize("test", OF_SNAPSHOTS)
 def test_three_readers_of_a_chunk_keep_the_contract_too(driver, tmp_path, monkeypatch, test):
     """In chunks of three rows and more, once the first one has told how wide rows are."""
-    monkeypatch.setattr("connectors.postgres.readers.ROWS_WORTH", 1)
+    monkeypatch.setattr("connectors.postgres.readers.BYTES_WORTH", 1)
     driver.options["snapshot"] = {"readers": 3}
     connector = Connector(driver, tmp_path)
     given = {"driver": driver, "connector": connector, "size": 3, "snapshots": seven_rows(driver, connector)}

@@ -42,7 +42,7 @@ HUNDRED = TABLES["int"][0], "INSERT INTO t SELECT g, 'x' || g FROM generate_seri
 @pytest.fixture
 def worth(monkeypatch):
     """Chunks of any size are shared."""
-    monkeypatch.setattr(readers, "ROWS_WORTH", 1)
+    monkeypatch.setattr(readers, "BYTES_WORTH", 1)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ PLENTY = 1 << 30
 @pytest.fixture(params=[1, 3])
 def readers(request, monkeypatch):
     """How many read a chunk, whatever its size."""
-    monkeypatch.setattr("connectors.postgres.readers.ROWS_WORTH", 1)
+    monkeypatch.setattr("connectors.postgres.readers.BYTES_WORTH", 1)
     return {"readers": request.param}
 
 
