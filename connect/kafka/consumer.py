@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message
+from confluent_kafka import Consumer, KafkaError, Message
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
@@ -14,6 +14,7 @@ from connect.compiled import COMPILED
 from connect.errors import Failed
 from connect.kafka.client import LOGGER, kafka_errors, translate
 from connect.kafka.heard import hears
+from connect.kafka.offsets import offsets
 from connect.kafka.topics import Topics
 
 if COMPILED:
@@ -21,7 +22,6 @@ if COMPILED:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from concurrent.futures import Future
 
     from connect.api import TopicPartition
     from connect.kafka.topics import Topic
@@ -33,10 +33,6 @@ _FETCH_BYTES: Final = 16_777_216
 _PARTITION_BYTES: Final = 4_194_304
 _FULL_MS: Final = 10  # a queue that was full is looked at again so soon; librdkafka's second is five batches' time
 _SLICE: Final = 1000
-_MOVING_SECONDS: Final = 3.0  # topics of a first run have just been made; a leader that is still away then is told
-_MOVING: Final = frozenset(
-    {KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.FENCED_LEADER_EPOCH}
-)
 _UNKNOWN: Final = frozenset(
     {
         KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -143,24 +139,8 @@ class SinkConsumer:
         return self._list(partitions, OffsetSpec.latest())
 
     def _list(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
-        if not partitions:
-            return {}
-        wanted = {KafkaTopicPartition(tp.topic, tp.partition): spec for tp in partitions}
-        names = {(tp.topic, tp.partition): tp for tp in partitions}
-        found: dict[TopicPartition, int] = {}
-        deadline = time.monotonic() + _MOVING_SECONDS
-        while wanted:
-            answers = self._admin.list_offsets(
-                wanted, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=_SECONDS
-            )
-            for partition, future in answers.items():
-                with kafka_errors(f"listing offsets of topic {partition.topic}", self._admin):
-                    if _moving(future) and time.monotonic() < deadline:
-                        continue
-                    found[names[partition.topic, partition.partition]] = future.result().offset
-            wanted = {p: spec for p in wanted if names[p.topic, p.partition] not in found}
-            time.sleep(0.1 if wanted else 0.0)
-        return found
+        found = offsets(self._admin, [(tp.topic, tp.partition) for tp in partitions], spec)
+        return {tp: found[tp.topic, tp.partition] for tp in partitions}
 
     def assign(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Read these partitions from these offsets, besides those that are read already."""
@@ -249,12 +229,6 @@ class SinkConsumer:
     def close(self) -> None:
         """Let go of the connections."""
         self._consumer.close()
-
-
-def _moving(future: Future[Any]) -> bool:
-    """Whether the partition's leader has moved, or has just been chosen: asked again, it is found."""
-    error = future.exception()
-    return isinstance(error, KafkaException) and error.args[0].code() in _MOVING
 
 
 def _reading(error: KafkaError, place: TopicPartition) -> Exception:

@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection
-from confluent_kafka import TopicPartition as KafkaTopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from connect.errors import Failed, Retriable
 from connect.kafka.client import LOGGER, MAX_MESSAGE_BYTES, kafka_errors, translate
 from connect.kafka.heard import hears
+from connect.kafka.offsets import offsets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -162,26 +162,17 @@ class Topics:
 
     def ends(self, topic: str, partitions: int, *, stable: bool = False) -> list[int]:
         """End offsets READ_UNCOMMITTED: behind open transactions too (invariant 2). ``stable``: before them."""
-        wanted = {KafkaTopicPartition(topic, p): OffsetSpec.latest() for p in range(partitions)}
-        isolation = IsolationLevel.READ_COMMITTED if stable else IsolationLevel.READ_UNCOMMITTED
-        answers = self._admin.list_offsets(wanted, isolation_level=isolation, request_timeout=_SECONDS)
-        ends = [0] * partitions
-        for partition, future in answers.items():
-            with kafka_errors(f"listing the end of topic {topic}", self._admin):
-                ends[partition.partition] = future.result().offset
-        return ends
+        places = [(topic, number) for number in range(partitions)]
+        ends = offsets(self._admin, places, OffsetSpec.latest(), stable=stable)
+        return [ends[place] for place in places]
 
     def sizes(self, topics: Iterable[Topic]) -> dict[str, int]:
         """Offsets between the first and the end of each topic: no fewer than it has records."""
-        places = [KafkaTopicPartition(topic.name, p) for topic in topics for p in range(topic.partitions)]
-        sizes = dict.fromkeys((place.topic for place in places), 0)
-        if not places:
-            return sizes
+        places = [(topic.name, number) for topic in topics for number in range(topic.partitions)]
+        sizes = dict.fromkeys((name for name, _ in places), 0)
         for spec, sign in ((OffsetSpec.earliest(), -1), (OffsetSpec.latest(), 1)):
-            answers = self._admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_SECONDS)
-            for place, future in answers.items():
-                with kafka_errors(f"listing offsets of topic {place.topic}"):
-                    sizes[place.topic] += sign * future.result().offset
+            for (name, _), offset in offsets(self._admin, places, spec).items():
+                sizes[name] += sign * offset
         return sizes
 
 

@@ -142,7 +142,7 @@ def test_a_topic_key_outside_the_replica_identity(world, worker):
 
 
 def test_a_slot_that_somebody_else_reads_is_waited_for_and_said(world, worker, connect):
-    told = worker.wait("slot", lambda event: event["message"])
+    told = worker.wait("slot", lambda event: "is still read" in event["message"])
     _, shown, _ = connect("status", worker.file)
 
     says = f"slot {world.group}_taken is still read by server process {world.reader.info.backend_pid}"

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from connect.api import TopicPartition
 from connect.errors import Retriable
-from connect.kafka import consumer as module
+from connect.kafka import offsets as module
 from connect.kafka.consumer import SinkConsumer
 
 PLACES = [TopicPartition("t", "id", 0), TopicPartition("t", "id", 1)]
